@@ -185,3 +185,20 @@ def test_field_of_one_literal_is_a_tag():
     assert kakuri_json.decode('{"kind":"dog","name":"x"}', type=Cat | Dog) == Dog("x")
     assert kakuri_json.convert({"kind": "cat", "lives": 9}, type=Cat | Dog) == Cat(9)
     assert kakuri_json.encode(Cat(9)) == b'{"lives":9,"kind":"cat"}'
+
+
+@dataclass
+class Unset:
+    kind: Literal[None] = None  # noqa: PYI061 - only a literal is a tag
+
+
+@dataclass
+class Half:
+    kind: Literal[0.5] = 0.5
+
+
+def test_tag_may_be_any_literal():
+    for message in (Unset(), Half()):
+        data = kakuri_json.encode(message)
+        assert kakuri_json.decode(data, type=Unset | Half) == message
+        assert kakuri_json.convert(kakuri_json.loads(data), type=Unset | Half) == message

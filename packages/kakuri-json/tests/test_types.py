@@ -236,6 +236,14 @@ def test_decode_of_each_type_returns_its_value(kind, text, value):
             '"2026-02-30T03:04:05Z"',
             "expected a date and time with offset (RFC 3339), got '2026-02-30T03:04:05Z'",
         ),
+        (
+            dt.datetime,
+            '"2016-12-31T23:59:60Z"',
+            (
+                "expected a date and time with offset (RFC 3339) without a leap second,"
+                " got '2016-12-31T23:59:60Z'"
+            ),
+        ),
         (dt.date, '"2026-13-01"', "expected a date like '2026-01-31', got '2026-13-01'"),
         (bytes, '"/wB="', "expected bytes in base64 (RFC 4648), got '/wB='"),
         (UUID, '"5"', "expected a UUID, got '5'"),

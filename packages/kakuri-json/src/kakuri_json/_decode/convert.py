@@ -31,6 +31,7 @@ time."""
 
 Steps: TypeAlias = Generator[tuple[Shape, Path], Any, Any]
 
+_TAG_KINDS = (str, int, bool, float, type(None))
 _TOO_MANY = object()
 """The result of converting a container with more items than a constraint allows."""
 
@@ -213,7 +214,7 @@ def _union(
     kind = type(value)
     if kind is dict and shape.tag is not None:
         tag, place = conversion.cursor.find(value, shape.tag, INVALID)
-        record = shape.tagged.get(tag) if type(tag) in (str, int, bool) else None
+        record = shape.tagged.get(tag) if type(tag) in _TAG_KINDS else None
         if record is not None:
             return (yield from _record(conversion, record, value, path, start))
         got = "nothing" if tag is INVALID else shorten(tag)

@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 
 from kakuri_json._decode.conversion import INVALID, Conversion, LocatedFault, Path
 from kakuri_json._types.describe import describe, shorten
-from kakuri_json._types.formats import READERS, native_class
+from kakuri_json._types.formats import READERS, is_leap_second, native_class
 from kakuri_json._types.shapes import (
     Anything,
     Choice,
@@ -63,6 +63,11 @@ def _text(conversion: Conversion, shape: Text, value: Any, path: Path, start: in
             read = None
         if read is not None:
             return read
+        if shape.format == "datetime" and is_leap_second(value):
+            expected = f"expected {describe(shape)} without a leap second"
+            conversion.fault(path, f"{expected}, got {shorten(value)}", start)
+            conversion.cursor.skip(value)
+            return INVALID
     return conversion.mismatch(path, shape, value, start)
 
 

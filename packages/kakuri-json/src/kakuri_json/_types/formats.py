@@ -29,6 +29,11 @@ def _read_date_time(text: str) -> dt.datetime | None:
     return dt.datetime.fromisoformat(text.upper())
 
 
+def is_leap_second(text: str) -> bool:
+    """Return whether a text is a date and time of RFC 3339 in a leap second."""
+    return _DATE_TIME(text) is not None and text[17:19] == "60"
+
+
 def _read_date(text: str) -> dt.date | None:
     return dt.date.fromisoformat(text) if _DATE(text) else None
 
