@@ -415,6 +415,34 @@ async def test_context_variable_of_a_line_is_not_visible_to_the_next_one():
     assert name.get() == b"nobody"
 
 
+class Unprintable(Exception):
+    def __str__(self):
+        raise ZeroDivisionError
+
+    __repr__ = __str__
+
+
+@pytest.mark.parametrize("is_raised", [True, False])
+@pytest.mark.parametrize("is_later", [True, False])
+async def test_failure_that_cannot_be_printed_ends_the_connection_after_earlier_replies(
+    is_raised, is_later
+):
+    def answer(line):
+        if line != b"x":
+            return line
+        if is_raised:
+            raise Unprintable
+        return Unprintable()
+
+    async def later(line):
+        await asyncio.sleep(0)
+        return answer(line)
+
+    handler = later if is_later else answer
+    async with await listen_lines(LOCAL, handler, on_fault=lambda error: b"last") as server:
+        assert await exchange(server, b"a\nx\nb\n") == b"a\nlast\n"
+
+
 async def test_encode_result_sees_the_context_of_its_line():
     name = contextvars.ContextVar("name", default=b"nobody")
 

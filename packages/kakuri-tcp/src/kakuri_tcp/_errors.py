@@ -29,14 +29,24 @@ Each class also derives from the nearest builtin exception.
 
 import copyreg
 import os
+import reprlib
 from typing import Any
 
-_MAX_SHOWN = 200  # bytes of a line in an error
+_MAX_SHOWN = 200  # bytes of a line, or characters of a value, in an error
 
 
 def format_seconds(seconds: float) -> str:
     """Return a duration as text for messages, rounded to milliseconds: 4.9998 is `5 s`."""
     return f"{round(seconds, 3) or seconds:g} s"
+
+
+_repr = reprlib.Repr()
+_repr.maxother = _repr.maxstring = _MAX_SHOWN
+
+
+def shown(value: object) -> str:
+    """Return a value as text for messages; unlike `repr`, this does not fail."""
+    return _repr.repr(value)
 
 
 class TCPError(Exception):

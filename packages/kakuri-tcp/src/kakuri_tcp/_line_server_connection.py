@@ -23,12 +23,14 @@ from kakuri_tcp._errors import (
     IdleTimeout,
     LineError,
     UnexpectedProtocol,
+    shown,
 )
 from kakuri_tcp._late_replies import LargeReply, log_exception, wait_for
 from kakuri_tcp._line_limits import LineServerLimits
 from kakuri_tcp._lines import LineDecoder
 
 _log = logging.getLogger("kakuri_tcp")
+
 
 # Maximum number of lines between two reads of the clock. The number doubles until then, while the
 # lines take less than an eighth of a slice.
@@ -234,7 +236,7 @@ class LineServerConnection(Connection):
             except (LineError, HandlerFailed):
                 raise
             except (Exception, asyncio.CancelledError) as error:
-                raise HandlerFailed(f"{handler!r} raised {error!r}") from error
+                raise HandlerFailed(f"{shown(handler)} raised {shown(error)}") from error
             if waiting or not is_ready:
                 waiting.append(reply)
                 self._waiting_bytes += len(reply) if is_ready else reply[2]
@@ -266,7 +268,7 @@ class LineServerConnection(Connection):
         if isinstance(awaitable, LargeReply):
             size, awaitable = awaitable.size, awaitable.coroutine
         if not isinstance(awaitable, Awaitable):
-            raise HandlerFailed(f"expected bytes or an awaitable as reply, got {awaitable!r:.200}")
+            raise HandlerFailed(f"expected bytes or an awaitable as reply, got {shown(awaitable)}")
         coroutine = awaitable if isinstance(awaitable, Coroutine) else wait_for(awaitable)
         self.turns.expect(received)
         if sys.version_info >= (3, 12):
@@ -299,7 +301,7 @@ class LineServerConnection(Connection):
         except LineError:
             raise
         except Exception as error:
-            raise HandlerFailed(f"{parse!r} raised {error!r}") from error
+            raise HandlerFailed(f"{shown(parse)} raised {shown(error)}") from error
 
     def _is_in_flight_limit_reached(self) -> bool:
         """Return whether a waiting reply has to be sent before another line is answered."""
@@ -358,9 +360,9 @@ class LineServerConnection(Connection):
             # A copy: if the handler's own code closes the server, the context is entered.
             reply = context.copy().run(self._encode_result, future)
         except (Exception, asyncio.CancelledError) as error:
-            raise HandlerFailed(f"{future!r} failed: {error!r}") from error
+            raise HandlerFailed(f"{shown(future)} failed: {shown(error)}") from error
         if not isinstance(reply, bytes):
-            raise HandlerFailed(f"expected bytes from {future!r}, got {reply!r}")
+            raise HandlerFailed(f"expected bytes from {shown(future)}, got {shown(reply)}")
         return reply
 
     def _end(self, error: LineError | HandlerFailed) -> None:
