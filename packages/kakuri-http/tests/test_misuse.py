@@ -14,7 +14,9 @@ from kakuri_http import (
     EndOfMessage,
     Headers,
     HTTPError,
+    InterimResponse,
     Limits,
+    LocalProtocolError,
     Request,
     Response,
     RouteConflict,
@@ -263,6 +265,71 @@ def test_response_that_cannot_be_composed_leaves_the_core_unchanged():
         with pytest.raises(AttributeError):
             core.send(changed(**attributes))
     assert core.send(Response(200, b"x")).endswith(b"\r\n\r\nx")
+
+
+def in_content():
+    """Return both roles, each while it sends content."""
+    server = ServerConnection()
+    server.receive_data(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    server.next_event(), server.next_event()
+    server.send(Response(200, [b"x"]))
+    client = ClientConnection()
+    client.send(Request("POST", "/", Headers(), host="a", length=None))
+    return server, client
+
+
+@pytest.mark.parametrize(
+    ("event", "message"),
+    [
+        (None, "expected an event that this side sends, got NoneType"),
+        (b"x", "expected an event that this side sends, got bytes"),
+        (Data("x"), "expected pieces of bytes as body, got a piece of str"),
+        (Data(None), "expected pieces of bytes as body, got a piece of NoneType"),
+        (EndOfMessage({"A": "b"}), "expected Headers as trailers, got dict"),
+    ],
+)
+def test_event_of_a_wrong_type_raises_type_error_and_leaves_the_core_unchanged(event, message):
+    for core in in_content():
+        with pytest.raises(TypeError, match=message):
+            core.send(event)
+        assert core.send(Data(memoryview(b"abcd").cast("I"))) == b"4\r\nabcd\r\n"
+        assert core.send(EndOfMessage()) == b"0\r\n\r\n"
+
+
+def test_client_core_that_ended_its_content_too_early_can_send_the_rest():
+    core = ClientConnection()
+    core.send(Request("POST", "/", Headers(), host="a", length=1))
+    with pytest.raises(LocalProtocolError, match="the content ended 1 bytes before"):
+        core.send(EndOfMessage())
+    assert core.send(Data(b"x")) + core.send(EndOfMessage()) == b"x"
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value", "message"),
+    [
+        ("method", 5, "expected a string as method, got int"),
+        ("target", None, "expected a string as target, got NoneType"),
+        ("host", None, "expected a string as host, got NoneType"),
+        ("headers", {"A": "b"}, "expected Headers as headers, got dict"),
+        ("length", "5", "expected an integer as length, got '5'"),
+        ("length", -1, "expected at least 0 as length, got -1"),
+    ],
+)
+def test_request_with_an_invalid_attribute_is_not_sent(attribute, value, message):
+    core = ClientConnection()
+    request = Request("GET", "/", Headers(), host="a")
+    setattr(request, attribute, value)
+    with pytest.raises((TypeError, ValueError), match=message):
+        core.send(request)
+    assert core.send(Request("GET", "/", Headers(), host="a")).startswith(b"GET / ")
+
+
+@pytest.mark.parametrize("interim", [InterimResponse("103"), InterimResponse(103, {"A": "b"})])
+def test_interim_response_of_a_wrong_type_raises_type_error(interim):
+    with pytest.raises(
+        TypeError, match=r"^expected (an integer as status|Headers as headers), got"
+    ):
+        ServerConnection().send(interim)
 
 
 # Subclasses of str and int, such as Enum, which format themselves as other text

@@ -79,12 +79,18 @@ class ClientConnection(CoreConnection):
             Bytes, in the order in which they have to be written.
 
         Raises:
-            LocalProtocolError: The event can't be sent, or not now.
+            LocalProtocolError: The event can't be sent, or not now. The state does not change.
+            TypeError: The event, or one of its attributes, has the wrong type.
         """
         if isinstance(event, Request):
             return self._send_request(event)
-        self._move_request(Kind.END if isinstance(event, EndOfMessage) else Kind.DATA)
-        data = self._send_content(event)
+        before = self.request_state
+        self._move_request(self._kind_of(event))
+        try:
+            data = self._send_content(event)
+        except Exception:
+            self.request_state = before  # the content has not ended
+            raise
         self._end_exchange()
         return data
 

@@ -10,8 +10,12 @@ of an exchange have ended, the next exchange begins automatically. ServerConnect
 ClientConnection differ in which heads they read and write; the tables are in `_states`.
 """
 
+from typing import Any
+
 from kakuri_http._errors import LocalProtocolError, RemoteProtocolError
+from kakuri_http._headers import Headers
 from kakuri_http._limits import DEFAULT_LIMITS, Limits, checked
+from kakuri_http._messages import piece_of
 from kakuri_http.core._bodies import (
     BodyMeter,
     ChunkedReader,
@@ -192,6 +196,16 @@ class CoreConnection:
         self._sends_chunked = chunked
         self._left_to_send = length
 
+    @staticmethod
+    def _kind_of(event: Any) -> Kind:
+        """Return the kind of an event about content; raise TypeError if it is another object."""
+        if isinstance(event, Data):
+            return Kind.DATA
+        if not isinstance(event, EndOfMessage):
+            raise TypeError(f"expected an event that this side sends, got {type(event).__name__}")
+        checked(event.trailers, Headers, "trailers")
+        return Kind.END
+
     def _send_content(self, event: Data | EndOfMessage) -> bytes:
         if isinstance(event, EndOfMessage):
             if self._sends_chunked:
@@ -201,16 +215,16 @@ class CoreConnection:
                     f"the content ended {self._left_to_send} bytes before its announced length"
                 )
             return b""
+        data = piece_of(event.data)
         if self._sends_chunked:
-            return encode_chunk(event.data)
+            return encode_chunk(data)
         if self._left_to_send is not None:
-            if len(event.data) > self._left_to_send:
+            if len(data) > self._left_to_send:
                 raise LocalProtocolError(
-                    f"expected at most {self._left_to_send} more bytes of content, "
-                    f"got {len(event.data)}"
+                    f"expected at most {self._left_to_send} more bytes of content, got {len(data)}"
                 )
-            self._left_to_send -= len(event.data)
-        return event.data
+            self._left_to_send -= len(data)
+        return data
 
 
 class TruncatedMessage(RemoteProtocolError):

@@ -1,7 +1,8 @@
 """The core of a server: requests in, responses out."""
 
 from kakuri_http._errors import LocalProtocolError, RemoteProtocolError
-from kakuri_http._limits import Limits
+from kakuri_http._headers import Headers
+from kakuri_http._limits import Limits, check_count, checked
 from kakuri_http._messages import Request, Response
 from kakuri_http.core._bodies import ChunkedReader, LengthReader
 from kakuri_http.core._connection import CoreConnection, truncated
@@ -254,7 +255,7 @@ class ServerConnection(CoreConnection):
         Raises:
             LocalProtocolError: The event can't be sent in this state, or the content does not match
                 the announced length. The state does not change, unless the response had begun.
-            TypeError: An attribute of the event has the wrong type.
+            TypeError: The event, or one of its attributes, has the wrong type.
         """
         if isinstance(event, Response):
             body, request = event.body, self._request
@@ -292,6 +293,8 @@ class ServerConnection(CoreConnection):
                 self.response_state = before  # nothing was sent
                 raise
         if isinstance(event, InterimResponse):
+            checked(event.headers, Headers, "headers")
+            check_count(event.status, "status")
             if not 100 <= event.status <= 199 or event.status == 101:
                 raise LocalProtocolError(
                     f"expected a status from 100 to 199 but 101, got {event.status}"
@@ -299,10 +302,10 @@ class ServerConnection(CoreConnection):
             self._move_response(Kind.INTERIM)
             return compose_interim(event)
         before = self.response_state
-        self._move_response(Kind.END if isinstance(event, EndOfMessage) else Kind.DATA)
+        self._move_response(self._kind_of(event))
         try:
             data = b"" if self.omits_content else self._send_content(event)
-        except LocalProtocolError:
+        except Exception:
             self.response_state = before  # the content has not ended
             raise
         self._end_exchange()

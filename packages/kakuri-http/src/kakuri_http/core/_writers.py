@@ -6,6 +6,7 @@ from typing import Any
 
 from kakuri_http._errors import LocalProtocolError, controlled_field
 from kakuri_http._headers import Headers
+from kakuri_http._limits import check_count, checked
 from kakuri_http._messages import Request, Response, check_content_type, check_status
 from kakuri_http.core._states import InterimResponse
 from kakuri_http.core._target import parse_authority
@@ -168,8 +169,15 @@ def compose_request_head(request: Request) -> bytes:
     Raises:
         LocalProtocolError: The method, target or host is not valid, or a field is one that is
             written from `host`, `length` and `keep_alive`.
+        TypeError: One of them has the wrong type.
+        ValueError: The length is negative.
     """
-    method, target = request.method, request.target
+    method = checked(request.method, str, "method")
+    target = checked(request.target, str, "target")
+    checked(request.host, str, "host")
+    checked(request.headers, Headers, "headers")
+    if request.length is not None:
+        check_count(request.length, "length")
     if not _METHOD.fullmatch(method) or method == "CONNECT":
         raise LocalProtocolError(f"expected a method such as GET, not CONNECT, got {method!r}")
     if not _TARGET.fullmatch(target) or not (target[0] == "/" or target == "*"):
