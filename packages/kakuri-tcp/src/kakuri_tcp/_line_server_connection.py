@@ -273,9 +273,8 @@ class LineServerConnection(Connection):
         self.turns.expect(received)
         if sys.version_info >= (3, 12):
             task = asyncio.Task(coroutine, loop=self._loop, context=context, eager_start=True)
-        else:
-            task = self._loop.create_task(coroutine, context=context)
-        return task, context, size
+            return task, context, size
+        return self._loop.create_task(coroutine, context=context), context, size
 
     def _parse_lines(self) -> bool:
         """Parse the next lines, the first of a connection alone; return whether there is one."""
@@ -357,8 +356,7 @@ class LineServerConnection(Connection):
 
     def _result(self, future: asyncio.Future[Any], context: contextvars.Context) -> bytes:
         try:
-            # A copy: if the handler's own code closes the server, the context is entered.
-            reply = context.copy().run(self._encode_result, future)
+            reply = context.copy().run(self._encode_result, future)  # it may be entered already
         except (Exception, asyncio.CancelledError) as error:
             raise HandlerFailed(f"{shown(future)} failed: {shown(error)}") from error
         if not isinstance(reply, bytes):
