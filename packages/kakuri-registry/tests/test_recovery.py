@@ -5,7 +5,14 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from kakuri_registry import Change, SQLiteStore, StoreFailed, WorkloadEntry, check_store
+from kakuri_registry import (
+    Change,
+    SQLiteStore,
+    StoreFailed,
+    WorkloadEntry,
+    _recovery,
+    check_store,
+)
 from kakuri_registry._recovery import recover
 from kakuri_workload import Run, WorkloadState
 from kakuri_workload.testing import workload
@@ -131,3 +138,19 @@ def test_version_without_room_for_later_ones_is_damage_that_is_recovered(path, c
     assert len(loaded.entries) == 3
     assert loaded.version < 2**52
     assert "3 workloads were recovered" in loaded.problems[0].message
+
+
+def test_rows_before_a_page_of_zeros_are_read_once(tmp_path):
+    path = tmp_path / "damaged.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("CREATE TABLE workloads (number INTEGER PRIMARY KEY, id TEXT)")
+        rows = [(number, f"w-{number}" + "x" * 900) for number in range(1, 200)]
+        connection.executemany("INSERT INTO workloads VALUES (?, ?)", rows)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) * 3 // 4 // 4096 * 4096 + 100])
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        found = list(_recovery._rows(connection, ["id"]))
+    assert len(found) < 200
+    assert {row for row in found if row[0]} < {(name,) for _, name in rows}
+    assert len({row for row in found if row[0]}) > 100

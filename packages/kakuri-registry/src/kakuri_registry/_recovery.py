@@ -155,12 +155,15 @@ def _with_failures(row: Row) -> Row:
 
 
 def _rows(connection: sqlite3.Connection, names: list[str | None]) -> Iterator[Row]:
-    """Yield rows from the front, from the back, and then from ever smaller ranges in between."""
+    """Yield rows from the front, from the back, and then from ever smaller ranges in between.
+
+    A damaged page may contain rows with any number, which must not extend the range that is left.
+    """
     first, last = 0, LAST_NUMBER
     try:
         for number, *row in connection.execute(select(names, "number >= 0 ORDER BY number")):
             yield tuple(row)
-            first = number + 1
+            first = max(first, number + 1)
     except sqlite3.DatabaseError:
         pass
     else:
@@ -170,7 +173,7 @@ def _rows(connection: sqlite3.Connection, names: list[str | None]) -> Iterator[R
             select(names, "number >= ? ORDER BY number DESC"), (first,)
         ):
             yield tuple(row)
-            last = number - 1
+            last = min(last, number - 1)
     except sqlite3.DatabaseError:
         pass
     between = select(names, "number BETWEEN ? AND ? ORDER BY number")
@@ -186,7 +189,7 @@ def _rows(connection: sqlite3.Connection, names: list[str | None]) -> Iterator[R
                 else connection.execute(single, (first,))
             ):
                 yield tuple(row)
-                first = number + 1
+                first = max(first, number + 1)
         except sqlite3.DatabaseError:
             failed += 1
             if first < last:
