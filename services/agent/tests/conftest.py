@@ -41,7 +41,7 @@ async def agent(registry, writer, runtime, capacity):
 
 
 @pytest.fixture
-def settle():
+def until_idle():
     """Return a coroutine function that runs the event loop until the reconciler is idle."""
 
     async def turns():

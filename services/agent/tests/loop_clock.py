@@ -43,7 +43,7 @@ class Timer:
         self.call(*self.arguments)
 
 
-async def begin(registry, reconciler, settle, **more):
+async def begin(registry, reconciler, until_idle, **more):
     registry.register(workload(**more), now=0.0)
     reconciler.enqueue("wl-1")
-    await settle()
+    await until_idle()

@@ -38,10 +38,12 @@ from kakuri_workload.testing import workload
 PENDING, RUNNING, SUCCEEDED, FAILED = WorkloadState
 
 
-async def test_status_with_details_has_everything_that_is_known(agent, runtime, registry, settle):
+async def test_status_with_details_has_everything_that_is_known(
+    agent, runtime, registry, until_idle
+):
     agent.handle(StartWorkload(workload(args=("a",))))
     runtime.change(RUNNING, address="10.0.0.2")
-    await settle()
+    await until_idle()
     status = agent.handle(GetStatus("wl-1", detail=True))
     assert status == Status(
         "wl-1",
@@ -54,10 +56,10 @@ async def test_status_with_details_has_everything_that_is_known(agent, runtime, 
     )
 
 
-async def test_status_of_an_ended_workload_has_the_error_of_its_removal(agent, runtime, settle):
+async def test_status_of_an_ended_workload_has_the_error_of_its_removal(agent, runtime, until_idle):
     agent.handle(StartWorkload(workload()))
     runtime.change(FAILED, reason="Error", message="out of disk")
-    await settle()
+    await until_idle()
     runtime.end_failures["wl-1"] = "RemovePodSandbox: busy"
     status = agent.handle(GetStatus("wl-1"))
     message = "out of disk; its zone can't be stopped or removed: RemovePodSandbox: busy"
@@ -66,41 +68,43 @@ async def test_status_of_an_ended_workload_has_the_error_of_its_removal(agent, r
         assert agent.handle(request).message == message
 
 
-async def test_long_message_of_an_ended_workload_leaves_room_for_the_error(agent, runtime, settle):
+async def test_long_message_of_an_ended_workload_leaves_room_for_the_error(
+    agent, runtime, until_idle
+):
     agent.handle(StartWorkload(workload()))
     runtime.change(FAILED, reason="Error", message="x" * 4096)
-    await settle()
+    await until_idle()
     runtime.end_failures["wl-1"] = "RemovePodSandbox: busy"
     message = agent.handle(GetStatus("wl-1")).message
     assert message.startswith("xxx")
     assert message.endswith("; its zone can't be stopped or removed: RemovePodSandbox: busy")
 
 
-async def test_status_with_details_has_the_isolation_of_the_present_run(agent, runtime, settle):
+async def test_status_with_details_has_the_isolation_of_the_present_run(agent, runtime, until_idle):
     isolation = Isolation(handler="edera", checked_at=7.5)
     agent.handle(StartWorkload(workload(restart_policy=RestartPolicy.ALWAYS)))
     runtime.change(RUNNING, isolation=isolation)
-    await settle()
+    await until_idle()
     assert agent.handle(GetStatus("wl-1", detail=True)).isolation == isolation
     assert agent.handle(GetStatus("wl-1")).isolation is None
     reply = agent.handle(ListWorkloads(detail=True))
     page = reply() if callable(reply) else reply
     assert page.workloads[0].isolation == isolation
     runtime.change(FAILED, reason="Error", exit_code=1, isolation=isolation)
-    await settle()
+    await until_idle()
     assert agent.handle(GetStatus("wl-1", detail=True)).isolation is None
 
 
 async def test_status_with_details_has_the_pulled_bytes_of_the_present_attempt(
-    agent, runtime, settle
+    agent, runtime, until_idle
 ):
     agent.handle(StartWorkload(workload(restart_policy=RestartPolicy.ALWAYS)))
     runtime.change(PENDING, reason="Pulling", pulled_bytes=2_100_000)
-    await settle()
+    await until_idle()
     assert agent.handle(GetStatus("wl-1", detail=True)).pulled_bytes == 2_100_000
     assert agent.handle(GetStatus("wl-1")).pulled_bytes is None
     runtime.change(FAILED, reason="Error", exit_code=1, pulled_bytes=2_100_000)
-    await settle()
+    await until_idle()
     assert agent.handle(GetStatus("wl-1", detail=True)).pulled_bytes is None
 
 
@@ -112,19 +116,19 @@ async def test_workload_in_a_status_with_details_is_written_as_it_was_submitted(
     assert submitted in encode(agent.handle(ListWorkloads(detail=True)))
 
 
-async def test_status_without_details_is_as_short_as_in_the_contract(agent, runtime, settle):
+async def test_status_without_details_is_as_short_as_in_the_contract(agent, runtime, until_idle):
     agent.handle(StartWorkload(workload()))
     runtime.change(RUNNING)
-    await settle()
+    await until_idle()
     assert encode(agent.handle(GetStatus("wl-1"))) == (
         b'{"type":"Status","id":"wl-1","state":"Running"}'
     )
 
 
-async def test_status_while_a_workload_is_to_end_has_its_desired_state(agent, runtime, settle):
+async def test_status_while_a_workload_is_to_end_has_its_desired_state(agent, runtime, until_idle):
     agent.handle(StartWorkload(workload()))
     runtime.change(RUNNING)
-    await settle()
+    await until_idle()
     for request, desired in [
         (StopWorkload("wl-1"), Desired.STOPPED),
         (RestartWorkload("wl-1"), Desired.RESTARTED),
@@ -140,11 +144,11 @@ async def test_status_while_a_workload_is_to_end_has_its_desired_state(agent, ru
     "request_of", [StopWorkload, RemoveWorkload, RestartWorkload, RerunWorkload]
 )
 async def test_request_that_expects_another_version_changes_nothing(
-    agent, runtime, registry, settle, request_of
+    agent, runtime, registry, until_idle, request_of
 ):
     agent.handle(StartWorkload(workload()))
     runtime.change(FAILED, reason="Error")
-    await settle()
+    await until_idle()
     before = registry.get("wl-1")
     reply = agent.handle(request_of("wl-1", expected_version=before.version + 1))
     assert (reply.code, reply.version, reply.id) == (
@@ -160,12 +164,14 @@ async def test_request_that_expects_another_version_changes_nothing(
     assert isinstance(reply, Status)
 
 
-async def test_reply_has_the_version_if_the_request_asks_for_it(agent, runtime, registry, settle):
+async def test_reply_has_the_version_if_the_request_asks_for_it(
+    agent, runtime, registry, until_idle
+):
     request = StartWorkload(workload(), with_version=True)
     assert agent.handle(request).version == registry.get("wl-1").version
     assert agent.handle(request).version == registry.get("wl-1").version
     runtime.change(RUNNING)
-    await settle()
+    await until_idle()
     for change in (StopWorkload, RestartWorkload, RerunWorkload, RemoveWorkload):
         reply = agent.handle(change("wl-1", with_version=True))
         assert reply.version == registry.get("wl-1").version
@@ -197,17 +203,17 @@ async def test_differences_of_a_conflict_are_bounded(agent):
     assert max(map(len, reply.differences)) == MAX_PATH_LENGTH
 
 
-async def test_conflict_with_a_removal_has_no_differences(agent, runtime, settle):
+async def test_conflict_with_a_removal_has_no_differences(agent, runtime, until_idle):
     agent.handle(StartWorkload(workload()))
-    await settle()
+    await until_idle()
     agent.handle(RemoveWorkload("wl-1"))
-    await settle()
+    await until_idle()
     reply = agent.handle(StartWorkload(workload(memory_mb=1)))
     assert (reply.code, reply.differences) == (ErrorCode.CONFLICT, [])
 
 
 async def test_dry_run_of_a_new_workload_registers_and_reserves_nothing(
-    agent, registry, capacity, runtime, settle
+    agent, registry, capacity, runtime, until_idle
 ):
     runtime.image = ImageStatus(ImageState.PRESENT, f"sha256:{'a' * 64}")
     given = workload(pull=PullPolicy.NEVER)
@@ -217,14 +223,14 @@ async def test_dry_run_of_a_new_workload_registers_and_reserves_nothing(
     runtime.image = None  # the runtime does not answer
     reply = await agent.handle(StartWorkload(given, dry_run=True))
     assert reply == Status("wl-1", State.PENDING)
-    await settle()
+    await until_idle()
     assert (len(registry), capacity.memory_mb_used, runtime.commands) == (0, 0, [])
 
 
-async def test_dry_run_of_a_known_workload_returns_its_status(agent, runtime, settle):
+async def test_dry_run_of_a_known_workload_returns_its_status(agent, runtime, until_idle):
     agent.handle(StartWorkload(workload()))
     runtime.change(RUNNING)
-    await settle()
+    await until_idle()
     reply = agent.handle(StartWorkload(workload(), dry_run=True))
     assert reply == Status("wl-1", State.RUNNING, existing=True)
 

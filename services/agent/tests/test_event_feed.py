@@ -31,15 +31,15 @@ async def test_start_of_the_agent_is_an_event(agent):
     assert agent.handle(WatchChanges()) == Changes([], 1)
 
 
-async def test_events_report_a_workload_from_start_to_removal(agent, runtime, settle):
+async def test_events_report_a_workload_from_start_to_removal(agent, runtime, until_idle):
     agent.handle(StartWorkload(workload(labels={"team": "red"})))
     runtime.change(RUNNING)
-    await settle()
+    await until_idle()
     agent.handle(StopWorkload("wl-1"))
     runtime.change(WorkloadState.FAILED, reason="Stopped", exit_code=143)
-    await settle()
+    await until_idle()
     agent.handle(RemoveWorkload("wl-1"))
-    await settle()
+    await until_idle()
     runtime.observer.zone_removed("wl-1")
     changes = agent.handle(WatchChanges(1))
     assert [(each.type, each.state, each.desired) for each in changes.events] == [

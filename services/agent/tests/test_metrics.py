@@ -57,9 +57,9 @@ async def test_agent_reports_its_capacity_and_what_is_reserved(agent, capacity):
     }
 
 
-async def test_reconciled_workloads_are_measured(agent, settle):
+async def test_reconciled_workloads_are_measured(agent, until_idle):
     agent.handle(StartWorkload(workload()))
-    await settle()
+    await until_idle()
     durations, backlog = agent._reconciler.families()
     (sample,) = durations.samples
     assert sum(sample.buckets) >= 1

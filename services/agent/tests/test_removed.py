@@ -48,18 +48,18 @@ LOG = record(b"one") + record(b"two", 1, stream="stderr") + record(b"end", 2, is
 
 
 @pytest.fixture
-def remove(agent, runtime, settle):
+def remove(agent, runtime, until_idle):
     """Return a coroutine function that starts a workload, ends it, and removes it."""
 
     async def start_and_remove(name="wl-1", *, log=LOG, code=3, **fields):
         agent.handle(StartWorkload(workload(name, **fields)))
         runtime.change(FAILED, name, reason="Error", exit_code=code)
-        await settle()
+        await until_idle()
         agent.handle(RemoveWorkload(name))
-        await settle()
+        await until_idle()
         del runtime.zones[name]
         runtime.observer.zone_removed(name, RemovedZone(RECEIPT, log))
-        await settle()
+        await until_idle()
 
     return start_and_remove
 
@@ -181,11 +181,11 @@ async def test_list_of_removed_workloads_is_filtered_and_continues(agent, remove
 
 
 async def test_agent_that_keeps_nothing_of_removed_workloads_answers_not_found(
-    registry, writer, runtime, settle
+    registry, writer, runtime, until_idle
 ):
     agent = Agent(registry, writer, runtime, keeps_removed=False)
     agent.handle(StartWorkload(workload()))
-    await settle()
+    await until_idle()
     agent.handle(RemoveWorkload("wl-1"))
     runtime.observer.zone_removed("wl-1", RemovedZone(RECEIPT, LOG))
     assert agent.handle(GetStatus("wl-1", removed=True)).code is ErrorCode.NOT_FOUND
@@ -202,7 +202,7 @@ class Wall:
 
 
 async def test_removed_workloads_survive_a_restart_until_their_retention_is_over(
-    tmp_path, runtime, settle, monkeypatch
+    tmp_path, runtime, until_idle, monkeypatch
 ):
     path = tmp_path / "state" / "kakuri.db"
     wall = Wall()
@@ -241,11 +241,11 @@ async def test_removed_workloads_survive_a_restart_until_their_retention_is_over
 
 
 async def test_tombstone_of_a_stopped_workload_has_no_desired_state(
-    agent, runtime, settle, registry
+    agent, runtime, until_idle, registry
 ):
     agent.handle(StartWorkload(workload()))
     runtime.change(RUNNING)
-    await settle()
+    await until_idle()
     agent.handle(StopWorkload("wl-1"))
     agent.handle(RemoveWorkload("wl-1"))
     runtime.observer.zone_removed("wl-1", RemovedZone(RECEIPT))
@@ -266,11 +266,11 @@ async def test_tombstone_of_a_stopped_workload_has_no_desired_state(
     ],
 )
 async def test_workload_that_is_removed_while_it_runs_has_its_end_in_the_tombstone(
-    agent, runtime, settle, last, expected
+    agent, runtime, until_idle, last, expected
 ):
     agent.handle(StartWorkload(workload()))
     runtime.change(RUNNING)
-    await settle()
+    await until_idle()
     agent.handle(RemoveWorkload("wl-1"))
     runtime.observer.zone_removed("wl-1", RemovedZone(RECEIPT, b"", last))
     status = agent.handle(GetStatus("wl-1", removed=True))

@@ -113,45 +113,45 @@ async def test_end_of_a_workload_checks_the_budget_in_the_next_turn_if_it_is_exc
     retention.close()
 
 
-async def begin(registry, reconciler, settle, **fields):
+async def begin(registry, reconciler, until_idle, **fields):
     registry.register(workload(**fields), now=0)
     reconciler.enqueue("wl-1")
-    await settle()
+    await until_idle()
 
 
 async def test_entry_of_a_failed_run_has_the_reason_and_the_time_of_its_restart(
-    restarting, registry, runtime, settle
+    restarting, registry, runtime, until_idle
 ):
     reconciler, clock = restarting
-    await begin(registry, reconciler, settle, restart_policy=RestartPolicy.ON_FAILURE)
+    await begin(registry, reconciler, until_idle, restart_policy=RestartPolicy.ON_FAILURE)
     for attempt, seconds in enumerate((10.0, 20.0)):
         runtime.change(FAILED, reason="Error", exit_code=3, attempt=attempt)
-        await settle()
+        await until_idle()
         entry = registry.get("wl-1")
         assert (entry.restart_at, entry.failures) == (100.0 + seconds, attempt + 1)
         assert entry.run.message == "the last run ended: Error, exit code 3"
         clock.due()
-        await settle()
+        await until_idle()
     runtime.change(FAILED, attempt=2)
-    await settle()
+    await until_idle()
     assert registry.get("wl-1").run.message == "the last run ended: failed"
     clock.due()
-    await settle()
+    await until_idle()
     runtime.change(FAILED, reason="StartError", message="no such file: /nope", attempt=3)
-    await settle()
+    await until_idle()
     expected = "the last run ended: StartError: no such file: /nope"
     assert registry.get("wl-1").run.message == expected
 
 
 @pytest.mark.parametrize(("seconds", "failures"), [(599.0, 2), (600.0, 1), (601.0, 1)])
 async def test_run_that_was_not_observed_counts_as_stable_by_its_own_times(
-    restarting, registry, runtime, settle, seconds, failures
+    restarting, registry, runtime, until_idle, seconds, failures
 ):
     reconciler, clock = restarting
-    await begin(registry, reconciler, settle, restart_policy=RestartPolicy.ALWAYS)
+    await begin(registry, reconciler, until_idle, restart_policy=RestartPolicy.ALWAYS)
     for attempt, ran in enumerate((1.0, seconds)):
         runtime.change(FAILED, attempt=attempt, started_at=1.0, ended_at=1.0 + ran)
-        await settle()
+        await until_idle()
         clock.due()
-        await settle()
+        await until_idle()
     assert registry.get("wl-1").failures == failures

@@ -378,7 +378,7 @@ async def test_removal_of_a_running_zone_stops_it_and_reads_the_end_of_its_log_b
 
 
 async def test_receipt_of_a_repeated_removal_keeps_what_the_first_one_removed(
-    runtime, sidecar, watcher, settle
+    runtime, sidecar, watcher, until_idle
 ):
     hanging = asyncio.Event()
     sidecar.answers = {
@@ -557,13 +557,13 @@ async def test_stop_that_hangs_during_an_outage_is_not_reported(runtime, sidecar
     assert runtime.end_failures == {}
 
 
-async def test_stop_that_continues_after_it_was_replaced_is_not_reported(settle, monkeypatch):
+async def test_stop_that_continues_after_it_was_replaced_is_not_reported(until_idle, monkeypatch):
     monkeypatch.setattr(_end_failures, "OVERDUE_SECONDS", 0.0)
     reported = {}
     failures = _end_failures.EndFailures("wl-1", 0, lambda: None, reported, lambda _: None)
     async with failures.waiting():
         failures.close()
-        await settle()
+        await until_idle()
     assert reported == {}
 
 
@@ -665,7 +665,7 @@ async def test_stops_that_fail_during_an_outage_are_not_reported(
 
 
 async def test_removal_is_complete_once_earlier_starts_are_answered(
-    runtime, sidecar, watcher, settle
+    runtime, sidecar, watcher, until_idle
 ):
     """The sidecar may have received a start after the removal, so the removal is repeated."""
     hanging = asyncio.Event()
@@ -674,20 +674,20 @@ async def test_removal_is_complete_once_earlier_starts_are_answered(
     await asked(sidecar, 1)
     runtime.remove("wl-1", 0)
     await asked(sidecar, 2)
-    await settle()
+    await until_idle()
     assert watcher.notifications.empty()
     hanging.set()
     await watcher.until(("gone", "wl-1"))
     assert [method for method, _, _ in sidecar.asked] == ["POST", "DELETE", "DELETE"]
 
 
-async def test_commands_wait_for_the_first_event(sidecar, watcher, settle):
+async def test_commands_wait_for_the_first_event(sidecar, watcher, until_idle):
     sidecar.answers["POST"] = [Response(201, encode(zone()))]
     runtime = ZoneRuntime(SidecarZones(sidecar.endpoint), start_timeout=20, retry=(0.01, 0.05))
     runtime.attach(watcher)
     runtime.start(spec())
     await connected(sidecar)
-    await settle()
+    await until_idle()
     assert sidecar.asked == []
     assert runtime.status("wl-1").reason == "RuntimeUnavailable"
     sidecar.send_events(RuntimeHealth(available=True))
@@ -719,12 +719,14 @@ async def test_event_from_before_a_removal_is_ignored(runtime, sidecar, watcher)
     assert runtime.status("wl-1") is None
 
 
-async def test_zone_after_a_removal_is_identified_by_its_start(runtime, sidecar, watcher, settle):
+async def test_zone_after_a_removal_is_identified_by_its_start(
+    runtime, sidecar, watcher, until_idle
+):
     """Even if events reported the removed zone only afterwards, with an unknown sandbox."""
     sidecar.answers["DELETE"] = [Response(204)]
     runtime.remove("wl-1", 4)
     await watcher.until(("gone", "wl-1"))
-    await settle()
+    await until_idle()
     anew = zone(pod_sandbox_id="s2")
     sidecar.answers["POST"] = [Response(201, encode(anew), content_type="application/json")]
     sidecar.send_events(ZoneChanged(zone(FAILED)), ZoneGone("wl-1"))

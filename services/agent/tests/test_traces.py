@@ -85,18 +85,18 @@ def events_of(agent, workload_id="wl-1"):
 
 
 async def test_events_and_commands_have_the_trace_of_the_request_that_they_belong_to(
-    agent, runtime, settle
+    agent, runtime, until_idle
 ):
     handle(agent, StartWorkload(workload(), trace=START))
-    await settle()
+    await until_idle()
     runtime.change(RUNNING)
-    await settle()
+    await until_idle()
     handle(agent, StopWorkload("wl-1", trace=OTHER))
-    await settle()
+    await until_idle()
     runtime.change(FAILED, reason="Stopped", exit_code=143)
-    await settle()
+    await until_idle()
     handle(agent, RemoveWorkload("wl-1", trace=END))
-    await settle()
+    await until_idle()
     runtime.observer.zone_removed("wl-1")
     assert events_of(agent) == [
         ("workload", START),
@@ -114,45 +114,47 @@ async def test_events_and_commands_have_the_trace_of_the_request_that_they_belon
 
 
 async def test_run_that_ends_by_itself_and_its_restarts_belong_to_the_request_that_began_it(
-    agent, runtime, settle
+    agent, runtime, until_idle
 ):
     handle(agent, StartWorkload(workload(restart_policy=RestartPolicy.ALWAYS), trace=START))
-    await settle()
+    await until_idle()
     runtime.change(RUNNING)
-    await settle()
+    await until_idle()
     runtime.change(FAILED, reason="Error", exit_code=3)
-    await settle()
+    await until_idle()
     assert events_of(agent) == [("workload", START)] * 3
     handle(agent, RerunWorkload("wl-1", trace=OTHER))
-    await settle()
+    await until_idle()
     assert events_of(agent)[3:] == [("workload", OTHER)]
 
 
-async def test_restart_belongs_to_its_request_until_the_next_attempt(agent, runtime, settle):
+async def test_restart_belongs_to_its_request_until_the_next_attempt(agent, runtime, until_idle):
     handle(agent, StartWorkload(workload(), trace=START))
     runtime.change(RUNNING)
-    await settle()
+    await until_idle()
     handle(agent, RestartWorkload("wl-1", trace=OTHER))
-    await settle()
+    await until_idle()
     runtime.change(FAILED, reason="Stopped", exit_code=143)
-    await settle()
+    await until_idle()
     assert events_of(agent)[2:] == [("desired", OTHER), ("workload", OTHER)]
     assert runtime.commands[-1] == ("start", "wl-1", OTHER)
 
 
-async def test_request_without_a_trace_leaves_none_of_an_earlier_request(agent, runtime, settle):
+async def test_request_without_a_trace_leaves_none_of_an_earlier_request(
+    agent, runtime, until_idle
+):
     handle(agent, StartWorkload(workload(), trace=START))
-    await settle()
+    await until_idle()
     handle(agent, StopWorkload("wl-1"))
-    await settle()
+    await until_idle()
     assert events_of(agent) == [("workload", START), ("desired", None)]
     assert runtime.commands[-1] == ("stop", "wl-1", None)
 
 
-async def test_workloads_of_one_turn_have_their_own_traces(agent, runtime, settle, lines):
+async def test_workloads_of_one_turn_have_their_own_traces(agent, runtime, until_idle, lines):
     for number, trace in enumerate((START, None, OTHER)):
         handle(agent, StartWorkload(workload(f"wl-{number}"), trace=trace))
-    await settle()
+    await until_idle()
     expected = [("wl-0", START), ("wl-1", None), ("wl-2", OTHER)]
     assert [command[1:] for command in runtime.commands] == expected
     assert [line[1:] for line in lines if line[0] == "workload accepted"] == expected
@@ -182,13 +184,15 @@ async def test_traces_are_durable_and_those_of_a_batch_are_not_mixed_up(tmp_path
                 agent.close()
 
 
-async def test_removal_after_the_retention_has_no_trace(agent, registry, runtime, settle, lines):
+async def test_removal_after_the_retention_has_no_trace(
+    agent, registry, runtime, until_idle, lines
+):
     handle(agent, StartWorkload(workload(), trace=START))
     runtime.change(FAILED, reason="Error")
-    await settle()
+    await until_idle()
     set_trace(OTHER)
     retention = Retention(registry, agent.enqueue, 0.0, clock=lambda: 8.0)
-    await settle()
+    await until_idle()
     retention.close()
     assert events_of(agent)[-1] == ("desired", None)
     assert ("workload to be removed", "wl-1", None) in lines

@@ -47,14 +47,14 @@ def back_off_of(queue, workload_id):
     return state.back_off is not None, state.has_backed_off
 
 
-async def test_workload_added_twice_is_reconciled_once(queue, settle):
+async def test_workload_added_twice_is_reconciled_once(queue, until_idle):
     for workload_id in ("a", "b", "a"):
         queue.add(workload_id)
-    await settle()
+    await until_idle()
     assert queue.reconciled == ["a", "b"]
 
 
-async def test_workload_whose_reconciliation_raises_does_not_stop_the_queue(clock, settle):
+async def test_workload_whose_reconciliation_raises_does_not_stop_the_queue(clock, until_idle):
     reported, reconciled = [], []
     asyncio.get_running_loop().set_exception_handler(
         lambda _loop, context: reported.append(type(context["exception"]))
@@ -68,40 +68,42 @@ async def test_workload_whose_reconciliation_raises_does_not_stop_the_queue(cloc
     queue = WorkQueue(HeldWriter(), VolatileStates(), reconcile)
     for workload_id in ("a", "b", "c", "d"):
         queue.add(workload_id)
-    await settle()
+    await until_idle()
     assert (reconciled, reported) == (["a", "c", "d"], [LookupError])
     queue.close()
 
 
-async def test_workload_added_once_saved_twice_awaits_one_save(queue, settle):
+async def test_workload_added_once_saved_twice_awaits_one_save(queue, until_idle):
     for workload_id in ("a", "b", "a"):
         queue.add_once_saved(workload_id)
     assert [workload_id for workload_id, _ in queue._writer.held] == ["a", "b"]
-    await settle()
+    await until_idle()
     assert queue.reconciled == []
     queue._writer.answer()
-    await settle()
+    await until_idle()
     assert queue.reconciled == ["a", "b"]
     queue.add_once_saved("a")
     assert [workload_id for workload_id, _ in queue._writer.held] == ["a"]
 
 
-async def test_workload_whose_save_failed_is_reconciled_after_the_retry_delay(queue, clock, settle):
+async def test_workload_whose_save_failed_is_reconciled_after_the_retry_delay(
+    queue, clock, until_idle
+):
     queue.add_once_saved("a")
     queue._writer.answer(StoreFull("full"))
     queue.add_once_saved("a")
-    await settle()
+    await until_idle()
     assert (queue.reconciled, queue._writer.held) == ([], [])
     (timer,) = clock.timers
     assert timer.delay == STORE_RETRY_SECONDS == 1.0
     timer.run()
-    await settle()
+    await until_idle()
     assert queue.reconciled == ["a"]
     queue.add_once_saved("a")
     assert len(queue._writer.held) == 1
 
 
-async def test_workload_that_awaits_nothing_has_no_volatile_state(queue, clock, settle):
+async def test_workload_that_awaits_nothing_has_no_volatile_state(queue, clock, until_idle):
     queue.add_once_saved("saved")
     queue.add_after("over", 3.0)
     queue.add_after("ended", 3.0)
@@ -111,11 +113,11 @@ async def test_workload_that_awaits_nothing_has_no_volatile_state(queue, clock, 
     assert clock.due() == [3.0, 3.0, 3.0]
     for workload_id in ("over", "ended", "both", "unknown"):
         queue._volatile.end_run(workload_id)
-    await settle()
+    await until_idle()
     assert len(queue._volatile) == 0
 
 
-async def test_cancelled_back_off_does_not_cancel_the_wait_for_the_disk(queue, clock, settle):
+async def test_cancelled_back_off_does_not_cancel_the_wait_for_the_disk(queue, clock, until_idle):
     queue.add_after("a", 3.0)
     queue.add_once_saved("a")
     assert back_off_of(queue, "a") == (True, False)
@@ -123,42 +125,42 @@ async def test_cancelled_back_off_does_not_cancel_the_wait_for_the_disk(queue, c
     assert back_off_of(queue, "a") == (False, False)
     assert clock.due() == []
     queue._writer.answer()
-    await settle()
+    await until_idle()
     assert queue.reconciled == ["a"]
 
 
-async def test_back_off_counts_as_over_until_the_next_one_begins(queue, clock, settle):
+async def test_back_off_counts_as_over_until_the_next_one_begins(queue, clock, until_idle):
     queue.add_after("a", -1.0)
     assert back_off_of(queue, "a") == (True, False)
     assert clock.due() == [0]
     assert back_off_of(queue, "a") == (False, True)
     queue.add_after("a", 2.0)
     assert back_off_of(queue, "a") == (True, False)
-    await settle()
+    await until_idle()
     assert queue.reconciled == ["a"]
 
 
-async def test_closed_queue_reconciles_nothing(queue, clock, settle):
+async def test_closed_queue_reconciles_nothing(queue, clock, until_idle):
     queue.add("a")
     queue.add_after("b", 1.0)
     queue.add_once_saved("c")
     queue._writer.answer(StoreFull("full"))
     queue.close()
-    await settle()
+    await until_idle()
     assert queue.reconciled == []
     assert all(timer.is_over for timer in clock.timers)
 
 
-async def test_workload_saved_after_the_queue_was_closed_is_not_reconciled(queue, settle):
+async def test_workload_saved_after_the_queue_was_closed_is_not_reconciled(queue, until_idle):
     queue.add_once_saved("a")
     queue.close()
     queue._writer.answer()
-    await settle()
+    await until_idle()
     assert queue.reconciled == []
 
 
 async def test_queue_counts_the_time_of_each_turn_in_its_bucket_and_those_that_wait(
-    queue, monkeypatch, settle
+    queue, monkeypatch, until_idle
 ):
     bounds = (
         1e-4,
@@ -193,7 +195,7 @@ async def test_queue_counts_the_time_of_each_turn_in_its_bucket_and_those_that_w
         queue.add("b")
         _, backlog = queue.families()
         assert backlog.values == [2.0]
-        await settle()
+        await until_idle()
     histogram, backlog = queue.families()
     assert histogram.bounds == bounds
     assert histogram.buckets == [(1,) * len(durations)]

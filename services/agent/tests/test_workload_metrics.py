@@ -164,24 +164,24 @@ def test_reason_that_is_not_in_the_list_counts_as_other(node):
         (RestartWorkload("wl-1"), {"state": FAILED, "reason": "Error"}, "Stopped"),
     ],
 )
-async def test_end_of_a_run_counts_by_its_reason(agent, runtime, settle, request_, end, reason):
+async def test_end_of_a_run_counts_by_its_reason(agent, runtime, until_idle, request_, end, reason):
     agent.handle(StartWorkload(workload(restart_policy=RestartPolicy.NEVER)))
-    await settle()
+    await until_idle()
     runtime.change(RUNNING)
-    await settle()
+    await until_idle()
     if request_ is not None:
         agent.handle(request_)
     runtime.change(**end)
-    await settle()
+    await until_idle()
     assert await ends(agent) == {(reason,): 1}
 
 
-async def test_removal_of_a_running_workload_counts_as_one_end(agent, runtime, settle):
+async def test_removal_of_a_running_workload_counts_as_one_end(agent, runtime, until_idle):
     agent.handle(StartWorkload(workload()))
     runtime.change(RUNNING)
-    await settle()
+    await until_idle()
     agent.handle(RemoveWorkload("wl-1"))
-    await settle()
+    await until_idle()
     runtime.observer.zone_removed("wl-1")
     assert await ends(agent) == {("Stopped",): 1}
 
