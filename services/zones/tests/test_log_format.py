@@ -3,14 +3,7 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kakuri_zones.logs._format import (
-    MAX_HEADER,
-    LinePosition,
-    decode,
-    decode_start,
-    is_partial,
-    line_ends,
-)
+from kakuri_zones.logs._format import MAX_HEADER, LinePosition, decode, decode_start
 
 TIME = b"2016-10-06T00:17:09.669794202Z"
 RAW = [
@@ -126,13 +119,6 @@ def test_first_line_is_decoded_up_to_the_limit():
     assert decode_start(b"raw\n", 9).content == b"raw\n"
     assert decode_start(b"raw", 9).consumed == 0
     assert decode_start(b"raw", 2, is_final=True).content == b"ra"
-
-
-def test_container_lines_end_only_at_full_log_lines():
-    data = TIME + b" stdout P a\n" + TIME + b" stdout F b\n" + b"raw\n"
-    assert line_ends(data) == [len(data) - 4, len(data)]
-    assert is_partial(data)
-    assert not is_partial(b"raw\n")
 
 
 LINES = st.lists(

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from kakuri_cri.testing import LogWriter
 from kakuri_zones.logs._errors import LogCursorError, UnknownLog
 from kakuri_zones.logs._reading import BLOCK
+from kakuri_zones.logs._records import MAX_EXAMINED
 from kakuri_zones.logs._store import MAX_READ, LogStore
 
 TIME = b"2016-10-06T00:17:09.669794202Z"
@@ -94,7 +95,6 @@ async def test_empty_log_has_no_content(store, log):
     )
     assert (await store.read("zone", has_ended=yes)).has_ended
     assert await store.tail("zone", 5) == "0.0.0"
-    assert await store.tail("zone", 5, attempt=2) == "2.0.0"
     assert await streamed(store) == b""
     assert await streamed(store, follow=True, has_ended=yes) == b""
 
@@ -207,10 +207,26 @@ async def test_tail_counts_lines_over_all_files(store, log, lines):
     assert await everything(store, after) == b"".join(expected[-lines:] if lines else [])
 
 
-async def test_tail_of_an_attempt_ignores_earlier_attempts(store, log):
-    log.write("0.log", line(b"a"))
-    log.write("1.log", line(b"b"))
-    assert await everything(store, await store.tail("zone", 9, attempt=1)) == b"b\n"
+async def test_read_of_short_lines_examines_a_bounded_part_of_the_files(store, log):
+    lines = 3 * MAX_EXAMINED // len(line(b""))
+    log.write("0.log", line(b"") * lines)
+    content, after, reads = b"", None, 0
+    while len(content) < lines:
+        chunk = await store.read("zone", after, limit=lines)
+        assert 0 < len(chunk.data) <= (MAX_EXAMINED + BLOCK) // len(line(b""))
+        content, after, reads = content + chunk.data, chunk.next, reads + 1
+        assert chunk.examined >= MAX_EXAMINED or len(content) == lines
+    assert (content, reads) == (b"\n" * lines, 3)
+
+
+async def test_other_reads_run_while_a_log_is_searched_for_its_last_lines(store, log):
+    lines = 3 * MAX_EXAMINED // len(line(b""))
+    log.write("0.log", line(b"a") + line(b"") * lines)
+    searched = asyncio.create_task(store.tail("zone", lines))
+    await asyncio.sleep(0)
+    assert (await store.read("zone", limit=1)).data == b"a"
+    assert not searched.done()
+    assert await everything(store, await searched) == b"\n" * lines
 
 
 async def test_tail_skips_an_empty_file(store, log):

@@ -101,14 +101,3 @@ def decode_start(data: bytes, limit: int, *, is_final: bool = False) -> Decoded:
     if consumed == line_feed + 1 and line_feed >= 0:
         return Decoded(content, consumed, LinePosition.START)
     return Decoded(content, consumed, LinePosition.PARTIAL if is_partial else LinePosition.FULL)
-
-
-def is_partial(header: bytes) -> bool:
-    """Return whether a line with this header is continued by the next one."""
-    found = _HEADER_PATTERN.match(header)
-    return found is not None and bool(found[1])
-
-
-def line_ends(data: bytes) -> list[int]:
-    """Return the ends of the container's lines in complete lines of a log file."""
-    return [found.end() for found in _LINES.finditer(data) if found[1] is None]

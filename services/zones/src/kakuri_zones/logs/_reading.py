@@ -15,21 +15,8 @@ from kakuri_workload import LOG_GAP, LogSelection
 
 from kakuri_zones.logs._cursor import Cursor, RecordCursor, Segment, TailSearch
 from kakuri_zones.logs._files import LogFile, list_files, open_file
-from kakuri_zones.logs._format import (
-    MAX_HEADER,
-    LinePosition,
-    decode,
-    decode_start,
-    is_partial,
-    line_ends,
-)
-from kakuri_zones.logs._records import (
-    BLOCK,
-    RecordReader,
-    blocks_backwards,
-    line_start,
-    search_tail,
-)
+from kakuri_zones.logs._format import MAX_HEADER, LinePosition, decode, decode_start
+from kakuri_zones.logs._records import BLOCK, MAX_EXAMINED, RecordReader, search_tail
 
 STABLE_SECONDS = 1.0
 """Seconds after its last write until a file that has a successor is stable.
@@ -49,7 +36,8 @@ class Reading:
         is_complete: Whether that is the end of the log.
         has_gap: Whether content after the cursor is missing.
         name: The file that `next` is in, if there is one.
-        examined: Bytes of files that were examined for records.
+        examined: Bytes of files that were searched for records, or for bytes if that is why the
+            read ended.
     """
 
     content: bytes
@@ -64,6 +52,11 @@ class FileReader(Protocol):
     """Collects the content of files that are read one after another."""
 
     content: bytearray
+
+    @property
+    def examined(self) -> int:
+        """Bytes of files that were searched for the content, as in `Reading`."""
+        ...
 
     def read_file(
         self, descriptor: int, position: Cursor, *, is_final: bool, stop: int | None
@@ -109,7 +102,7 @@ def read_records(
     # Lines that are written after a reader reached the end are new, whatever their times.
     is_at_end = reading.is_complete and not reader.examined
     has_begun = selection.since is not None and (reader.has_begun or is_at_end)
-    return replace(reading, next=RecordCursor(reading.next, has_begun), examined=reader.examined)
+    return replace(reading, next=RecordCursor(reading.next, has_begun))
 
 
 def read(
@@ -181,7 +174,8 @@ def _read(
             has_gap = has_gap or is_read
         if not is_read:
             content = bytes(reader.content)
-            return Reading(content, position, is_complete and is_last, has_gap, file.name)
+            is_end = is_complete and is_last
+            return Reading(content, position, is_end, has_gap, file.name, reader.examined)
         index += 1
         position = Cursor(files[index].segment)
 
@@ -192,34 +186,12 @@ def end(directory: int) -> Cursor:
     return Cursor(files[-1].segment, files[-1].size) if files else Cursor()
 
 
-def last_lines(directory: int, lines: int, attempt: int = 0) -> Cursor:
-    """Return the start of the container's last `lines` lines.
+def last_lines(directory: int, search: TailSearch) -> Cursor | TailSearch:
+    """Continue a search for the start of the container's last lines in a bounded part of the log.
 
-    An incomplete line counts, as for tail(1). Attempts before `attempt` are ignored.
+    An incomplete line counts, as for tail(1).
     """
-    files = [file for file in list_files(directory) if file.segment.attempt >= attempt]
-    if not files:
-        return Cursor(Segment(attempt))
-    missing = lines + 1  # ends of lines, the one before the first of them included
-    is_at_end = True
-    for file in reversed(files):
-        descriptor = open_file(directory, file)
-        try:
-            size = os.fstat(descriptor).st_size
-            end = line_start(descriptor, size)
-            if is_at_end and size:
-                is_at_end = False
-                if lines == 0:
-                    return Cursor(file.segment, end)
-                missing -= _is_unfinished(descriptor, size, end)
-            for start, stop, data in blocks_backwards(descriptor, end):
-                ends = [stop if each == len(data) else start + each for each in line_ends(data)]
-                if len(ends) >= missing:
-                    return Cursor(file.segment, ends[-missing])
-                missing -= len(ends)
-        finally:
-            os.close(descriptor)
-    return Cursor(files[0].segment)
+    return search_tail(directory, list_files(directory), search, LogSelection())[0]
 
 
 def _locate(files: list[LogFile], cursor: Cursor) -> tuple[int, Cursor, bool]:
@@ -255,11 +227,20 @@ def _is_valid(descriptor: int, position: Cursor) -> bool:
 
 
 class PlainReader:
-    """Collects what the container wrote, at most `limit` bytes."""
+    """Collects what the container wrote, at most `limit` bytes from MAX_EXAMINED bytes of files.
+
+    A short line takes far more space in a file than in the content.
+    """
 
     def __init__(self, limit: int) -> None:
         self.content = bytearray()
         self._limit = limit
+        self._consumed = 0
+
+    @property
+    def examined(self) -> int:
+        """Bytes of files that were searched, if that is why the read ended; 0 otherwise."""
+        return self._consumed if self._consumed >= MAX_EXAMINED else 0
 
     def read_file(
         self, descriptor: int, position: Cursor, *, is_final: bool, stop: int | None
@@ -268,7 +249,7 @@ class PlainReader:
         content = self.content
         offset, line_position = position.offset, position.line_position
         is_complete = False
-        while not is_complete and (room := self._limit - len(content)) > 0:
+        while not is_complete and not self.examined and (room := self._limit - len(content)) > 0:
             size = min(room, BLOCK)
             data = _pread(descriptor, size, offset, stop)
             is_complete = len(data) < size
@@ -284,6 +265,7 @@ class PlainReader:
             content += decoded.content
             offset += decoded.consumed
             line_position = decoded.line_position
+            self._consumed += decoded.consumed
         return Cursor(position.segment, offset, line_position), is_complete
 
 
@@ -291,10 +273,3 @@ def _pread(descriptor: int, size: int, offset: int, stop: int | None) -> bytes:
     if stop is not None:
         size = max(0, min(size, stop - offset))
     return os.pread(descriptor, size, offset)
-
-
-def _is_unfinished(descriptor: int, size: int, end: int) -> bool:
-    """Return whether the content ends inside a line; `end` is that of the last complete one."""
-    if end < size:
-        return decode_start(os.pread(descriptor, MAX_HEADER, end), 1).content != b""
-    return is_partial(os.pread(descriptor, MAX_HEADER, line_start(descriptor, end - 1)))

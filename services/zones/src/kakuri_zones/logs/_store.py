@@ -184,21 +184,22 @@ class LogStore:
         await self.run(self._remove_oldest, zone, attempt)
         return True
 
-    async def tail(self, zone: str, lines: int, *, attempt: int = 0, records: bool = False) -> str:
+    async def tail(self, zone: str, lines: int, *, records: bool = False) -> str:
         """Return a cursor before the last `lines` lines, over all files.
 
-        An incomplete line counts. In a shorter log it is the start. Attempts before `attempt` are
-        ignored. With `records`, reads with the cursor search for the lines, because only selected
-        ones count, and these may be anywhere in a large log.
+        An incomplete line counts. In a shorter log it is the start. Other reads run between parts
+        of the search. With `records`, reads with the cursor search, for selected lines only.
 
         Raises:
             UnknownLog: The zone has no log.
             LogStorageError: It can't be read.
         """
+        found: Cursor | TailSearch = TailSearch(lines + 1, await self.run(self._find, zone, end))
         if records:
-            last = await self.run(self._find, zone, end)
-            return str(RecordCursor(TailSearch(lines + 1, last)))
-        return str(await self.run(self._find, zone, last_lines, lines, attempt))
+            return str(RecordCursor(found))
+        while isinstance(found, TailSearch):
+            found = await self.run(self._find, zone, last_lines, found)
+        return str(found)
 
     async def read(
         self,
@@ -374,7 +375,7 @@ class LogStore:
             removed = remove_oldest(directory, attempt, files, files * self._max_file_bytes)
             self.volume.removed(removed)
 
-    def _find(self, zone: str, find: Callable[..., Cursor], *args: int) -> Cursor:
+    def _find(self, zone: str, find: Callable[..., T], *args: TailSearch) -> T:
         with open_directory(self._root, zone, "read") as directory:
             return find(directory, *args)
 
