@@ -98,7 +98,7 @@ def streams(agent):
 
 
 def pages_of(agent):
-    return AgentPages(agent, AgentTurns(agent, 1, TooManyStreams), "loopback")
+    return AgentPages(agent, AgentTurns(agent, 1, "streams of events", TooManyStreams), "loopback")
 
 
 async def text_of(streams, **query):
@@ -157,7 +157,7 @@ async def test_stream_has_its_turn_after_one_page_of_another(agent):
 
 
 async def test_crowd_of_opening_streams_does_not_delay_another_user(agent):
-    turns = AgentTurns(agent, 1, TooManyStreams)
+    turns = AgentTurns(agent, 1, "streams of events", TooManyStreams)
     agent.answers.clear()
     crowd = AgentPages(agent, turns, "uid=1")
     reading = [asyncio.create_task(crowd.events_after(0)) for _ in range(50)]

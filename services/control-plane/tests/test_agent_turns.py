@@ -16,7 +16,17 @@ from kakuri_control_plane._agent_turns import (
 from kakuri_control_plane._api import Api
 from kakuri_control_plane._problems import PROBLEMS
 from kakuri_http import Headers, Request
-from kakuri_rpc import AgentClient, AgentTimeout, History, State, Status, UnexpectedReply
+from kakuri_rpc import (
+    AgentClient,
+    AgentError,
+    AgentTimeout,
+    ErrorCode,
+    ErrorReply,
+    History,
+    State,
+    Status,
+    UnexpectedReply,
+)
 from kakuri_rpc import WorkloadList as Page
 
 
@@ -82,7 +92,7 @@ def get(router, target, uid=None):
 
 
 @pytest.mark.parametrize("target", ["/workloads", "/workloads/a?spec", "/workloads/a/history"])
-async def test_crowd_of_expensive_requests_sends_a_few_at_a_time_and_delays_no_ordinary_one(target):
+async def test_expensive_requests_are_limited_and_do_not_delay_others(target):
     agent = Agent()
     router = Api(agent).router()
     crowd = [get(router, target) for _ in range(3 * MAX_READS)]
@@ -117,7 +127,10 @@ async def test_expensive_request_without_a_turn_in_time_is_503(monkeypatch):
     assert (response.status, response.headers.get("retry-after")) == (503, "1")
     problem = json.loads(response.body)
     assert problem["code"] == "busy"
-    assert problem["detail"] == "no turn within 0 s: too many requests read from the agent"
+    assert (
+        problem["detail"]
+        == "did not get a turn within 0 s: too many expensive requests are waiting"
+    )
     agent.answers.set()
     await asyncio.gather(*crowd)
 
@@ -145,40 +158,94 @@ async def test_long_poll_keeps_no_specification_while_it_waits():
 
 
 async def test_users_acquire_in_turn_and_each_users_callers_in_their_order():
-    places, order = FairSemaphore(1), []
-    await places.acquire("a")
+    slots, order = FairSemaphore(1), []
+    await slots.acquire("a")
 
     async def take(user, number):
-        await places.acquire(user)
+        await slots.acquire(user)
         order.append(user + str(number))
-        places.release()
+        slots.release()
 
     callers = [asyncio.create_task(take("a", number)) for number in range(3)]
     callers += [asyncio.create_task(take("b", number)) for number in range(2)]
     callers.append(asyncio.create_task(take("c", 0)))
     await turns_of_loop()
-    places.release()
+    slots.release()
     await asyncio.gather(*callers)
     assert order == ["a0", "b0", "c0", "a1", "b1", "a2"]
-    await places.acquire("d")  # free again
-    assert places._waiting == {}
+    await slots.acquire("d")  # free again
+    assert slots._waiting == {}
 
 
 async def test_cancelled_caller_passes_its_turn_on():
-    places = FairSemaphore(1)
-    await places.acquire("a")
-    first, second, third = (asyncio.create_task(places.acquire(user)) for user in "aab")
+    slots = FairSemaphore(1)
+    await slots.acquire("a")
+    first, second, third = (asyncio.create_task(slots.acquire(user)) for user in "aab")
     await turns_of_loop()
     first.cancel()  # while it waits
     await turns_of_loop()
-    places.release()  # it is the turn of `second`, …
+    slots.release()  # it is the turn of `second`, …
     second.cancel()  # … which is cancelled before it runs
     await asyncio.wait_for(third, 5)
     assert first.cancelled()
     assert second.cancelled()
 
 
-async def test_reply_that_is_not_expected_fails_only_its_own_request():
+async def test_cancelled_caller_does_not_use_up_the_turn_of_its_user():
+    slots, order = FairSemaphore(1), []
+    await slots.acquire("a")
+
+    async def take(user, number):
+        await slots.acquire(user)
+        order.append(user + str(number))
+        slots.release()
+
+    first, *others = (asyncio.create_task(take(*each)) for each in (("a", 0), ("a", 1), ("b", 0)))
+    await turns_of_loop()
+    first.cancel()
+    await turns_of_loop()
+    slots.release()
+    await asyncio.gather(*others)
+    assert order == ["a1", "b0"]
+    assert slots._waiting == {}
+
+
+@pytest.mark.parametrize("refusal", [None, AgentError(ErrorReply(ErrorCode.NOT_FOUND, "none"))])
+async def test_timeout_of_one_request_fails_no_other_while_the_agent_answers(refusal):
+    turns, replies = AgentTurns(Agent(), 2), [asyncio.Future() for _ in range(4)]
+    slow, fast, second, waiting = (
+        asyncio.create_task(turns.run("a", lambda reply=reply: reply)) for reply in replies
+    )
+    await turns_of_loop()
+    if refusal is None:
+        replies[1].set_result("fast")  # then `second` is sent
+    else:
+        replies[1].set_exception(refusal)
+    await turns_of_loop()
+    replies[0].set_exception(AgentTimeout("late"))  # then `waiting` is sent
+    await turns_of_loop()
+    replies[2].set_result("second")
+    replies[3].set_result("waiting")
+    with pytest.raises(AgentTimeout):
+        await slow
+    results = await asyncio.gather(fast, second, waiting, return_exceptions=True)
+    assert results == [refusal or "fast", "second", "waiting"]
+
+
+async def test_timeout_fails_those_that_wait_if_the_agent_answers_none():
+    turns, replies = AgentTurns(Agent(), 2), [asyncio.Future() for _ in range(3)]
+    late, answered, waiting = (
+        asyncio.create_task(turns.run("a", lambda reply=reply: reply)) for reply in replies
+    )
+    await turns_of_loop()
+    replies[0].set_exception(AgentTimeout("late"))  # then `waiting` fails
+    await turns_of_loop()
+    replies[1].set_result("reply")
+    results = await asyncio.gather(late, answered, waiting, return_exceptions=True)
+    assert list(map(type, results)) == [AgentTimeout, str, AgentTimeout]
+
+
+async def test_unexpected_reply_fails_only_its_own_request():
     agent = Agent()
     turns = AgentTurns(agent, 1)
     replies = iter([UnexpectedReply("other id"), AgentTimeout("late")])
@@ -188,7 +255,7 @@ async def test_reply_that_is_not_expected_fails_only_its_own_request():
         raise next(replies)
 
     results = await asyncio.gather(
-        *(turns.ask("a", fail) for _ in range(3)), return_exceptions=True
+        *(turns.run("a", fail) for _ in range(3)), return_exceptions=True
     )
     assert [type(each) for each in results] == [UnexpectedReply, AgentTimeout, AgentTimeout]
 

@@ -2,7 +2,7 @@
 
 With a filter that admits few events, one stream may read all 10,000 that the agent keeps, in ten
 pages or more, each as expensive as dozens of ordinary requests. The states of 100,000 workloads
-take a hundred such pages. So all streams of this process take turns, one page at a time, and other
+take a hundred such pages. So all streams share one `AgentTurns` of one page at a time, and other
 requests are answered between two pages.
 """
 
@@ -32,11 +32,11 @@ class AgentPages:
         """Return the events after an index, as many as the agent sends at once.
 
         Raises:
-            TooManyStreams: So many streams read pages that this one had no turn in time.
+            TooManyStreams: No turn in time, because too many streams read pages.
             AgentError: The code is `compacted` if the events after the index are not kept.
             RPCError: The agent can't be asked.
         """
-        return await self._turns.ask(self._user, partial(self._agent.get_changes, index))
+        return await self._turns.run(self._user, partial(self._agent.get_changes, index))
 
     async def states_after(self, workload_id: str, label: str | None) -> WorkloadList:
         """Return the states of the workloads after an id, as many as the agent sends at once.
@@ -46,20 +46,20 @@ class AgentPages:
             label: Only of workloads with this label, as `key=value`.
 
         Raises:
-            TooManyStreams: So many streams read pages that this one had no turn in time.
+            TooManyStreams: No turn in time, because too many streams read pages.
             RPCError: The agent can't be asked.
         """
         listing = partial(self._agent.list_workloads, after=workload_id, label=label, detail=True)
-        return await self._turns.ask(self._user, listing)
+        return await self._turns.run(self._user, listing)
 
     async def state_of(self, workload_id: str) -> Status:
         """Return the state of one workload with all details.
 
         Raises:
-            TooManyStreams: So many streams read pages that this one had no turn in time.
+            TooManyStreams: No turn in time, because too many streams read pages.
             AgentError: The code is `not_found` if there is no such workload.
             RPCError: The agent can't be asked.
         """
-        return await self._turns.ask(
+        return await self._turns.run(
             self._user, partial(self._agent.get_status, workload_id, detail=True)
         )

@@ -12,22 +12,23 @@ from collections.abc import Awaitable, Callable
 from copy import copy
 from typing import TypeVar
 
-from kakuri_rpc import AgentClient, AgentTimeout, AgentUnreachable
+from kakuri_rpc import AgentClient, AgentError, AgentTimeout, AgentUnreachable
 from kakuri_workload import CopyableError
 
 TURN_SECONDS = 5.0
-"""Seconds that a request waits for its turn, in addition to the agent's timeout for one request. A
-request that waits for one that times out gets the error of the agent."""
+"""Seconds that a request waits for its turn, in addition to the agent's timeout for one request. So
+a request that waits for one that times out gets the error of the agent, if that answers no other
+one meanwhile."""
 
 MAX_READS = 4
 """Requests for lists, specifications and histories that are sent to the agent at a time: enough to
-keep both processes busy."""
+keep the control plane and the agent busy."""
 
 T = TypeVar("T")
 
 
 class TooManyReads(CopyableError):
-    """So many requests for lists, specifications and histories wait that one had no turn."""
+    """A request for a list, specification or history did not get its turn in time."""
 
 
 class AgentTurns:
@@ -36,54 +37,66 @@ class AgentTurns:
     def __init__(
         self,
         agent: AgentClient,
-        places: int = MAX_READS,
-        refusal: Callable[[str], Exception] = TooManyReads,
+        limit: int = MAX_READS,
+        kind: str = "expensive requests",
+        timeout_error: Callable[[str], Exception] = TooManyReads,
     ) -> None:
         """Create the turns; nothing is sent yet.
 
         Args:
             agent: The client of the agent.
-            places: Number of requests at a time.
-            refusal: Returns the error of a request that has no turn in time, from its message.
+            limit: Number of requests at a time.
+            kind: What waits for a turn, in the plural, for the error.
+            timeout_error: Returns the error of a request that has no turn in time, from its
+                message.
         """
         self._agent = agent
-        self._places = FairSemaphore(places)
-        self._refusal = refusal
-        self._failures = 0
+        self._slots = FairSemaphore(limit)
+        self._kind = kind
+        self._timeout_error = timeout_error
+        self._replies = 0
+        self._failures = 0  # of requests during which no reply arrived
         self._failure: AgentTimeout | AgentUnreachable | None = None
 
-    async def ask(self, user: str, ask: Callable[[], Awaitable[T]]) -> T:
-        """Call `ask` when it is the user's turn, and return its result.
+    async def run(self, user: str, send: Callable[[], Awaitable[T]]) -> T:
+        """Call `send` when it is the user's turn, and return its result.
 
         Args:
             user: The user, as `user_of` returns it.
-            ask: Sends a request to the agent, and returns the reply.
+            send: Sends a request to the agent, and returns the reply.
 
         Raises:
-            Exception: The one of `refusal`, because there was no turn in time.
-            RPCError: The agent can't be asked, or `ask` raised it.
+            Exception: From `timeout_error`: there was no turn in time.
+            RPCError: The agent can't be asked, or `send` raised it.
         """
         failures, seconds = self._failures, self._agent.timeout + TURN_SECONDS
         try:
             async with asyncio.timeout(seconds):
-                await self._places.acquire(user)
+                await self._slots.acquire(user)
         except TimeoutError:
-            message = f"no turn within {seconds:g} s: too many requests read from the agent"
-            raise self._refusal(message) from None
+            message = f"did not get a turn within {seconds:g} s: too many {self._kind} are waiting"
+            raise self._timeout_error(message) from None
         try:
             if self._failure is not None and self._failures > failures:
                 raise copy(self._failure)  # another request would most likely time out as well
-            return await self._ask(ask)
+            return await self._send(send)
         finally:
-            self._places.release()
+            self._slots.release()
 
-    async def _ask(self, ask: Callable[[], Awaitable[T]]) -> T:
+    async def _send(self, send: Callable[[], Awaitable[T]]) -> T:
+        replies = self._replies
         try:
-            return await ask()
+            reply = await send()
         except (AgentTimeout, AgentUnreachable) as error:
-            self._failures += 1
-            self._failure = copy(error)
+            if self._replies == replies:  # otherwise the agent answers other requests
+                self._failures += 1
+                self._failure = copy(error)
             raise
+        except AgentError:
+            self._replies += 1
+            raise
+        self._replies += 1
+        return reply
 
 
 class FairSemaphore:
@@ -96,7 +109,7 @@ class FairSemaphore:
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
 
     async def acquire(self, user: str) -> None:
-        """Wait until a place is free and it is this caller's turn."""
+        """Wait until a slot is free and it is this caller's turn."""
         if self._free:  # then no caller waits
             self._free -= 1
             return
@@ -110,14 +123,15 @@ class FairSemaphore:
             raise
 
     def release(self) -> None:
-        """Free a place for the next caller: the first of the next user."""
+        """Free a slot for the next caller: the first of the next user."""
         while self._waiting:
             user = next(iter(self._waiting))
             turns = self._waiting.pop(user)
-            turn = turns.popleft()
-            if turns:
-                self._waiting[user] = turns  # after the other users
-            if not turn.done():
-                turn.set_result(None)
-                return
+            while turns:
+                turn = turns.popleft()
+                if not turn.done():
+                    if turns:
+                        self._waiting[user] = turns  # after the other users
+                    turn.set_result(None)
+                    return
         self._free += 1

@@ -155,13 +155,13 @@ class Api:
             with_version="if-match" in request.headers,
         )
         if query.spec:
-            return await self._reads.ask(user_of(request), get)
+            return await self._reads.run(user_of(request), get)
         return await get()
 
     async def get_history(self, request: Request, query: HistoryQuery) -> Response:
         """Return the transitions of a workload."""
         get = partial(self._agent.get_history, request.params["id"], removed=query.removed)
-        return json_response(HistoryView.of(await self._reads.ask(user_of(request), get)))
+        return json_response(HistoryView.of(await self._reads.run(user_of(request), get)))
 
     def _stream_families(self) -> Iterable[MetricFamily]:
         return (
@@ -185,7 +185,7 @@ class Api:
             detail=query.spec,
             removed=query.removed,
         )
-        page = await self._reads.ask(user_of(request), get)
+        page = await self._reads.run(user_of(request), get)
         view = WorkloadDetails.complete if query.spec or query.removed else WorkloadView.of
         return json_response(WorkloadPage.of(page, view))
 

@@ -54,7 +54,7 @@ class EventStreams:
     def __init__(self, agent: AgentClient, hub: EventHub) -> None:
         self._agent = agent
         self._hub = hub
-        self._turns = AgentTurns(agent, 1, TooManyStreams)
+        self._turns = AgentTurns(agent, 1, "streams of events", TooManyStreams)
 
     async def get_events(self, request: Request, query: EventQuery) -> Response:
         """Stream events until the client disconnects or the control plane stops.
