@@ -8,12 +8,13 @@ import pytest
 from kakuri_control_plane import _agent_turns
 from kakuri_control_plane._agent_pages import AgentPages
 from kakuri_control_plane._agent_turns import AgentTurns
-from kakuri_control_plane._event_slots import StreamSlot, TooManyStreams
+from kakuri_control_plane._event_hub import TooManyStreams
 from kakuri_control_plane._event_streams import EventStreams
 from kakuri_control_plane._event_tail import latest_events
 from kakuri_control_plane._event_views import EventFilter
 from kakuri_control_plane._problems import streams_problem
 from kakuri_control_plane._queries import EventQuery
+from kakuri_control_plane._slots import Slot
 from kakuri_http import Headers, Request, ResponseAborted
 from kakuri_rpc import AgentError, AgentTimeout, Changes, ErrorCode, ErrorReply, State, WorkloadList
 from kakuri_workload import Event, EventType
@@ -79,7 +80,7 @@ class Hub:
         pass
 
     async def take_slot(self, user):
-        self.slot = StreamSlot(user, 0)
+        self.slot = Slot(user, 0)
         return self.slot
 
     async def batches(self, _number, _slot):

@@ -12,13 +12,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from kakuri_control_plane import (
     _event_hub,
-    _event_slots,
     _event_streams,
     _event_views,
     control_plane_service,
 )
-from kakuri_control_plane._event_hub import EventHub, Gap
-from kakuri_control_plane._event_slots import TooManyStreams
+from kakuri_control_plane._event_hub import EventHub, Gap, TooManyStreams
 from kakuri_control_plane._event_views import StreamEvent
 from kakuri_control_plane._views import date_time
 from kakuri_daemon import current_trace, set_trace
@@ -139,7 +137,13 @@ async def journal():
 
 
 @pytest.fixture
-async def agent(journal):
+def max_streams():
+    return _event_hub.MAX_STREAMS
+
+
+@pytest.fixture
+async def agent(journal, max_streams, monkeypatch):
+    monkeypatch.setattr(_event_hub, "MAX_STREAMS", max_streams)
     async with await serve(ANY_PORT, journal.answer) as server:
         yield server
 
@@ -446,8 +450,8 @@ async def test_head_of_a_stream_has_no_content(client):
     assert (response.status, response.body) == (200, b"")
 
 
-async def test_head_of_a_stream_has_the_status_of_get(client, journal, monkeypatch):
-    monkeypatch.setattr(_event_slots, "MAX_STREAMS", 1)
+@pytest.mark.parametrize("max_streams", [1])
+async def test_head_of_a_stream_has_the_status_of_get(client, journal):
     journal.compacted = journal.index = 5
     for after in (1, 9):
         response = await client.request("HEAD", f"/events?after={after}")
@@ -742,25 +746,23 @@ async def test_control_plane_that_stops_ends_streams_completely(agent, journal):
         await opened.__aexit__(None, None, None)
 
 
-async def test_stream_beyond_the_limit_is_503(client, journal, monkeypatch):
-    monkeypatch.setattr(_event_slots, "MAX_STREAMS", 1)
+@pytest.mark.parametrize("max_streams", [1])
+async def test_stream_beyond_the_limit_is_503(client, journal):
     async with stream_of(client):
         response = await client.request("GET", "/events")
         assert (response.status, response.headers.get("retry-after")) == (503, "1")
         assert json.loads(response.body)["code"] == "too_many_streams"
 
 
-async def test_stream_beyond_the_limit_reads_no_kept_events(client, journal, monkeypatch):
-    monkeypatch.setattr(_event_slots, "MAX_STREAMS", 1)
+@pytest.mark.parametrize("max_streams", [1])
+async def test_stream_beyond_the_limit_reads_no_kept_events(client, journal):
     journal.compacted = journal.index = 5  # reading the events after the first would be 410
     async with stream_of(client):
         assert (await client.request("GET", "/events?after=1")).status == 503
 
 
-async def test_stream_beyond_limit_displaces_oldest_stream_of_user_with_most(
-    hub, journal, monkeypatch
-):
-    monkeypatch.setattr(_event_slots, "MAX_STREAMS", 4)
+@pytest.mark.parametrize("max_streams", [4])
+async def test_stream_beyond_limit_displaces_oldest_stream_of_user_with_most(hub, journal):
     many = [await hub.take_slot("uid=1000") for _ in range(4)]
     reading = [asyncio.create_task(anext(hub.batches(hub.end, each), None)) for each in many]
     await asyncio.sleep(0)
@@ -776,15 +778,15 @@ async def test_stream_beyond_limit_displaces_oldest_stream_of_user_with_most(
     assert [(each.labels, each.value) for each in cuts.samples] == [(("displaced",), 2.0)]
 
 
-async def test_oldest_stream_of_two_users_with_most_is_displaced(hub, monkeypatch):
-    monkeypatch.setattr(_event_slots, "MAX_STREAMS", 4)
+@pytest.mark.parametrize("max_streams", [4])
+async def test_oldest_stream_of_two_users_with_most_is_displaced(hub):
     slots = [await hub.take_slot(user) for user in ("uid=1", "uid=2", "uid=2", "uid=1")]
     slots.append(await hub.take_slot("uid=0"))
     assert [each.is_displaced for each in slots] == [True] + [False] * 4
 
 
-async def test_displaced_stream_counts_until_it_ends(hub, monkeypatch):
-    monkeypatch.setattr(_event_slots, "MAX_STREAMS", 2)
+@pytest.mark.parametrize("max_streams", [2])
+async def test_displaced_stream_counts_until_it_ends(hub):
     slots = [await hub.take_slot(user) for user in ("uid=1", "uid=1", "uid=0")]
 
     def count():
@@ -796,13 +798,13 @@ async def test_displaced_stream_counts_until_it_ends(hub, monkeypatch):
     assert count() == 2.0
 
 
+@pytest.mark.parametrize("max_streams", [2])
 @pytest.mark.parametrize(
     ("method", "query", "status"), [("HEAD", "", 200), ("GET", "?after=1", 410)]
 )
 async def test_request_without_a_stream_displaces_none(
     client, journal, monkeypatch, method, query, status
 ):
-    monkeypatch.setattr(_event_slots, "MAX_STREAMS", 2)
     users = iter(["uid=1000", "uid=1000", "uid=0"])
     monkeypatch.setattr(_event_streams, "user_of", lambda _request: next(users))
     journal.compacted = journal.index = 5
@@ -812,10 +814,10 @@ async def test_request_without_a_stream_displaces_none(
         assert (await stream.json())["index"] == 6
 
 
+@pytest.mark.parametrize("max_streams", [1000])
 async def test_thousand_streams_cost_one_encoding_and_one_request_per_event(
     hub, journal, monkeypatch
 ):
-    monkeypatch.setattr(_event_slots, "MAX_STREAMS", 1000)
     encoded = []
 
     def count(event):

@@ -23,8 +23,8 @@ from kakuri_rpc import AgentClient, AgentError, AgentWatch, ClientClosed, ErrorC
 from kakuri_workload import CopyableError
 from kakuri_workload.metrics import Counts, MetricFamily, gauge
 
-from kakuri_control_plane._event_slots import StreamSlot, StreamSlots
 from kakuri_control_plane._event_views import StreamEvent, encoded_event
+from kakuri_control_plane._slots import Slot, Slots
 
 _log = structlog.get_logger()
 
@@ -39,9 +39,12 @@ PAUSE_SECONDS = 0.25
 HEARTBEAT_SECONDS = 5.0
 """Time between two heartbeats of a stream."""
 
+MAX_STREAMS = 256
+"""Maximum number of concurrent streams of events."""
+
 MAX_UNSENT = 1 << 20
-"""Bytes of lines that the hub keeps, and again as server-sent events if a stream needs these. A
-stream with more of them unsent is cut off."""
+"""Bytes of JSON lines that the hub keeps, and up to as many again as server-sent events. A stream
+with more of them unsent is cut off."""
 
 BATCH_BYTES = 128
 """Bytes of a batch without its events, so that heartbeats are bounded, too."""
@@ -52,20 +55,8 @@ times as long as a write to a stream takes, so that streams take a small part of
 A single change is sent at once."""
 
 
-class StoreReplaced(CopyableError):
-    """A client named an index of a store that the agent no longer has.
-
-    Attributes:
-        store_id: The id of the current store.
-        oldest: The smallest index after which that store has all events.
-        newest: That store's current index.
-    """
-
-    def __init__(self, store_id: str, oldest: int, newest: int) -> None:
-        super().__init__("another store issued the index")
-        self.store_id = store_id
-        self.oldest = oldest
-        self.newest = newest
+class TooManyStreams(CopyableError):
+    """Too many streams are open, or too many are reading pages from the agent."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +96,7 @@ class EventHub:
             agent: The client of the agent.
         """
         self._agent = agent
-        self._slots = StreamSlots()
+        self._slots = Slots(MAX_STREAMS, "streams of events", TooManyStreams)
         self._waiting: dict[str, set[asyncio.Event]] = {}
         self._batches: deque[Batch | Gap] = deque()
         self._first_number = 0  # of the oldest batch in the list; batches are numbered in order
@@ -148,7 +139,7 @@ class EventHub:
         """Raise TooManyStreams if `take_slot` would."""
         self._slots.check(user)
 
-    async def take_slot(self, user: str) -> StreamSlot:
+    async def take_slot(self, user: str) -> Slot:
         """Return a slot for a stream once the hub runs; keep it until the stream ends.
 
         Args:
@@ -177,7 +168,7 @@ class EventHub:
             number -= 1
         return number
 
-    async def batches(self, number: int, slot: StreamSlot) -> AsyncIterator[Batch | Gap]:
+    async def batches(self, number: int, slot: Slot) -> AsyncIterator[Batch | Gap]:
         """Yield the batches from a number on, as they are published.
 
         Ends when the hub is closed, after a gap, when the client reads too slowly, or when another

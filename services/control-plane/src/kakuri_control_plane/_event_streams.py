@@ -14,16 +14,11 @@ from kakuri_daemon.api import QueryError
 from kakuri_http import Request, Response, ResponseAborted
 from kakuri_json import Fault
 from kakuri_rpc import AgentClient, AgentError, Changes, ErrorCode, RPCError, Status
+from kakuri_workload import CopyableError
 
 from kakuri_control_plane._agent_pages import AgentPages
 from kakuri_control_plane._agent_turns import AgentTurns
-from kakuri_control_plane._event_hub import (
-    Batch,
-    EventHub,
-    Gap,
-    StoreReplaced,
-)
-from kakuri_control_plane._event_slots import StreamSlot, TooManyStreams
+from kakuri_control_plane._event_hub import Batch, EventHub, Gap, TooManyStreams
 from kakuri_control_plane._event_tail import latest_events
 from kakuri_control_plane._event_views import (
     HEARTBEAT_COMMENT,
@@ -38,6 +33,7 @@ from kakuri_control_plane._event_views import (
 )
 from kakuri_control_plane._headers import MAX_VERSION
 from kakuri_control_plane._queries import EventQuery
+from kakuri_control_plane._slots import Slot
 from kakuri_control_plane._users import user_of
 
 _log = structlog.get_logger()
@@ -46,6 +42,22 @@ NDJSON = "application/x-ndjson"
 EVENT_STREAM = "text/event-stream"
 HEADERS = {"Cache-Control": "no-store"}
 INDEX = re.compile(r"[0-9]{1,16}")
+
+
+class StoreReplaced(CopyableError):
+    """A client named an index of a store that the agent no longer has.
+
+    Attributes:
+        store_id: The id of the current store.
+        oldest: The smallest index after which that store has all events.
+        newest: That store's current index.
+    """
+
+    def __init__(self, store_id: str, oldest: int, newest: int) -> None:
+        super().__init__("another store issued the index")
+        self.store_id = store_id
+        self.oldest = oldest
+        self.newest = newest
 
 
 class EventStreams:
@@ -182,7 +194,7 @@ class _Stream:
 
     async def pieces(
         self,
-        slot: StreamSlot,
+        slot: Slot,
         latest: bytes | None,
         changes: Changes | None,
         *,
@@ -192,8 +204,8 @@ class _Stream:
 
         Args:
             slot: Its slot.
-            latest: The first result of `read_beginning`.
-            changes: The second one.
+            latest: The encoded latest events, or None.
+            changes: The first page of dropped events, or None.
             is_snapshot: Whether to begin with the current states.
         """
         if self._is_server_sent:
@@ -228,7 +240,7 @@ class _Stream:
                 yield piece
 
     async def _missed_events(
-        self, slot: StreamSlot, changes: Changes | None
+        self, slot: Slot, changes: Changes | None
     ) -> AsyncGenerator[bytes, None]:
         """Yield the events that the hub has dropped, up to the first that it has.
 
@@ -250,7 +262,7 @@ class _Stream:
             if piece:
                 yield piece
 
-    async def _states(self, slot: StreamSlot, *, has_tail: bool) -> AsyncGenerator[bytes, None]:
+    async def _states(self, slot: Slot, *, has_tail: bool) -> AsyncGenerator[bytes, None]:
         """Yield the current state of each workload, and the index after which changes follow.
 
         A state may be later than the index. Without a tail, the changes that it includes are left

@@ -43,12 +43,12 @@ async def formatted(
     Args:
         pieces: The pieces.
         form: The form.
-        turn: Held while a piece is converted, and until the next turn of the event loop. A piece
-            may have thousands of empty lines, so that a hundred readers would keep the loop busy
-            for seconds; with a lock that they share, other requests are answered in between.
+        turn: Shared by all readers, so that one piece is converted per turn of the event loop. A
+            piece may have thousands of empty lines, so that a hundred readers would otherwise keep
+            the loop busy for seconds.
 
     Raises:
-        UnexpectedReply: The agent sent something else than records.
+        UnexpectedReply: The agent sent something other than records.
     """
     async with aclosing(pieces):
         async for piece in pieces:

@@ -10,13 +10,13 @@ from contextlib import aclosing
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from kakuri_http import Request, Response, problem
+from kakuri_http import Request, Response
 from kakuri_rpc import AgentClient, AgentError, Metrics, RPCError
+from kakuri_workload import CopyableError
 from kakuri_workload.metrics import MetricFamily, gauge
 
-from kakuri_control_plane._event_slots import StreamSlot, StreamSlots, TooManyStreams
 from kakuri_control_plane._exposition import CONTENT_TYPES, Exposition, media_type_of
-from kakuri_control_plane._problems import RETRY_AFTER
+from kakuri_control_plane._slots import Slot, Slots
 from kakuri_control_plane._users import user_of
 
 if TYPE_CHECKING:  # imported with the first scrape, or by workers
@@ -50,6 +50,10 @@ Collector = Callable[[], Iterable[MetricFamily]]
 """Returns the current metrics of a part of the process."""
 
 
+class TooManyScrapes(CopyableError):
+    """Too many requests for metrics are being answered."""
+
+
 class MetricsApi:
     """The handler of `GET /metrics`.
 
@@ -67,7 +71,7 @@ class MetricsApi:
         self._agent = agent
         self._own_collectors = (*own_collectors, agent.metrics.families)
         self._node_name: str | None = None
-        self._slots = StreamSlots(MAX_SCRAPES, "requests for metrics")
+        self._slots = Slots(MAX_SCRAPES, "requests for metrics", TooManyScrapes)
         self.workers: WorkerMetrics | None = None
         self._thread: ThreadPoolExecutor | None = None
 
@@ -75,15 +79,11 @@ class MetricsApi:
         """Return all metrics, in the format that the client prefers."""
         media_type = media_type_of(request)
         user = user_of(request)
-        try:
-            if request.method == "HEAD":
-                self._slots.check(user)
-                content_type = CONTENT_TYPES[media_type]
-                return Response(200, iter(()), headers=HEADERS, content_type=content_type)
-            slot, _ = self._slots.take(user)
-        except TooManyStreams as error:
-            detail = str(error)
-            return problem(503, code="too_many_scrapes", detail=detail, headers=RETRY_AFTER)
+        if request.method == "HEAD":
+            self._slots.check(user)
+            content_type = CONTENT_TYPES[media_type]
+            return Response(200, iter(()), headers=HEADERS, content_type=content_type)
+        slot, _ = self._slots.take(user)
         exposition = Exposition(media_type)
         pieces = self._cut_off(exposition, slot)
         return Response(200, pieces, headers=HEADERS, content_type=exposition.content_type)
@@ -97,9 +97,7 @@ class MetricsApi:
         if self._thread is not None:
             self._thread.shutdown(wait=False)
 
-    async def _cut_off(
-        self, exposition: Exposition, slot: StreamSlot
-    ) -> AsyncGenerator[bytes, None]:
+    async def _cut_off(self, exposition: Exposition, slot: Slot) -> AsyncGenerator[bytes, None]:
         """Yield the text; cancel the task that sends it if that takes too long or the slot is lost.
 
         The server then resets the connection, so that the client can't mistake a part for the

@@ -79,7 +79,7 @@ NEVER_FITS = ProblemKind(
     "the workload needs more than the node has; `errors` has the figures",
 )
 CAPACITY = ProblemKind("capacity", 503, "the node has no room at the moment", RETRY)
-BUSY = ProblemKind("busy", 503, "too many large documents are being read or sent", RETRY)
+BUSY = ProblemKind("busy", 503, "too many expensive requests are in progress", RETRY)
 TOO_MANY_LOGS = ProblemKind("too_many_logs", 503, "too many logs are being read", RETRY)
 TOO_MANY_SCRAPES = ProblemKind("too_many_scrapes", 503, "too many clients read metrics", RETRY)
 TOO_MANY_STREAMS = ProblemKind("too_many_streams", 503, "too many clients read events", RETRY)

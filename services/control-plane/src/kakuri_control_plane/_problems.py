@@ -23,9 +23,10 @@ from kakuri_workload import Workload
 from kakuri_control_plane._admission import TooManyLargeDocuments
 from kakuri_control_plane._agent_turns import TooManyReads
 from kakuri_control_plane._content import UnsupportedContent
-from kakuri_control_plane._event_hub import StoreReplaced
-from kakuri_control_plane._event_slots import TooManyStreams
+from kakuri_control_plane._event_hub import TooManyStreams
+from kakuri_control_plane._event_streams import StoreReplaced
 from kakuri_control_plane._headers import HeaderError, VersionMismatch
+from kakuri_control_plane._metrics import TooManyScrapes
 
 RETRY_AFTER = {"Retry-After": "1"}
 """Seconds: every request tries to connect to the agent again, so an early retry does no harm."""
@@ -164,12 +165,18 @@ def streams_problem(error: TooManyStreams) -> Response:
     return problem(UNAVAILABLE, code="too_many_streams", detail=str(error), headers=RETRY_AFTER)
 
 
+def scrapes_problem(error: TooManyScrapes) -> Response:
+    """Return 503 for a request for metrics beyond the limit."""
+    return problem(UNAVAILABLE, code="too_many_scrapes", detail=str(error), headers=RETRY_AFTER)
+
+
 PROBLEMS: Mapping[type[Exception], Callable[[Any], Response]] = {
     ValidationError: workload_problem,
     TooManyLargeDocuments: busy_problem,
     TooManyReads: busy_problem,
     RPCError: agent_problem,
     TooManyStreams: streams_problem,
+    TooManyScrapes: scrapes_problem,
     StoreReplaced: _compacted_problem,
     HeaderError: header_problem,
     VersionMismatch: version_problem,
