@@ -62,7 +62,8 @@ def follower(monkeypatch, clock):
     monkeypatch.setattr(foreground, "Progress", Progress)
 
     def make(api=None, *, grace=10.0, timeout=None, remove_at_end=False):
-        made = Foreground(None, api or API(), JOB, grace=grace, timeout=timeout,
+        invocation = SimpleNamespace(lost_count=0)
+        made = Foreground(invocation, api or API(), JOB, grace=grace, timeout=timeout,
                           remove_at_end=remove_at_end)  # fmt: skip
         made.started = []
         monkeypatch.setattr(made, "_start", lambda target, *rest: made.started.append(
@@ -140,15 +141,39 @@ def test_interrupts_stop_then_kill_then_leave_the_workload(follower):
     ]
 
 
-def test_timeout_stops_the_workload_once(follower, clock):
+@pytest.mark.parametrize("end", [None, {"state": "failed"}, NotFound("no")])
+def test_timeout_stops_the_workload_unless_it_has_ended(follower, clock, monkeypatch, end):
+    def changes(*_, is_known):
+        if isinstance(end, NotFound):
+            raise end
+        yield end or {"state": "running"}
+
+    waits, stops = [], []
+    monkeypatch.setattr(foreground, "changes", changes)
     made = follower(timeout=2.0)
-    for now, started in ((101.9, []), (102.0, [("_stop", 10.0)]), (103.0, [("_stop", 10.0)])):
-        clock[0] = now
-        made._queue.put(("note", now))
-        assert made._next() == ("note", now)
-        assert made.started == started
-    assert made.started == [("_stop", 10.0)]
-    assert lines(made) == ["has not ended after 2 s: stopping it"]
+    monkeypatch.setattr(made, "_stop", stops.append)
+    made._read_changes()  # what it reads is not printed, as if a reader of the output were slow
+    queued(made)
+    wait = made._has_ended.wait
+    made._has_ended.wait = lambda seconds: waits.append(seconds) or wait(0)
+    clock[0] += 0.5
+    made._stop_after(2.0)
+    assert waits == [1.5]
+    if end is None:
+        assert (stops, made._has_timed_out) == ([10.0], True)
+        assert queued(made) == ("note", "has not ended after 2 s: stopping it")
+    else:
+        assert (stops, made._has_timed_out, made._queue.empty()) == ([], False, True)
+
+
+def test_timeout_after_the_end_of_following_is_ignored(follower, monkeypatch):
+    monkeypatch.setattr(foreground, "first_node", lambda _: {})
+    made = follower(timeout=2.0)
+    made._queue.put(("state", {"state": "failed", "exit_code": 3}))
+    assert made.follow() == 3
+    assert made.started == [("_read_changes",), ("_stop_after", 2.0)]
+    made._stop_after(2.0)
+    assert made._has_timed_out is False
 
 
 def test_progress_is_redrawn_twice_a_second_while_nothing_happens(follower):
@@ -194,11 +219,27 @@ def test_output_is_drained_until_nothing_arrives_for_ten_seconds(follower, clock
 
     monkeypatch.setattr(made, "_next", take)
     monkeypatch.setattr(made, "_handle", handle)
-    with pytest.raises(CommandError, match="its output is incomplete: kakuri logs job") as caught:
+    message = "the end of the output did not arrive within 10 s; to read it: kakuri logs job"
+    with pytest.raises(CommandError, match=message) as caught:
         made._drain()
     assert caught.value.exit_code == Exit.NOT_RUN
     assert handled == [("stdout", 103.0), ("stdout", 162.9)]
     assert made.started == [("_read_output", "stdout"), ("_read_output", "stderr")]
+
+
+def test_outage_while_the_output_is_drained_does_not_count(follower, clock, monkeypatch):
+    made = follower()
+    made._last = {"state": "failed", "started_at": START}
+    moments = iter([(105.0, 2), (399.0, 2), (400.0, 0), (408.9, 0)])
+
+    def take():
+        clock[0], made._invocation.lost_count = next(moments, (409.0, 0))
+        return "tick", None
+
+    monkeypatch.setattr(made, "_next", take)
+    with pytest.raises(CommandError, match="did not arrive within 10 s"):
+        made._drain()
+    assert next(moments, None) is None
 
 
 def test_signal_while_the_output_of_an_ended_workload_is_drained_ends_the_command(follower):

@@ -6,8 +6,10 @@ from types import SimpleNamespace
 
 import pytest
 from kakuri import _outage
-from kakuri._exits import Unreachable
+from kakuri._exits import NotFound, Unreachable
+from kakuri._log_stream import follow_text
 from kakuri._outage import OutageTracker
+from kakuri._schemas import BAD_RESPONSE
 from kakuri._watch import changes
 
 LOST = Unreachable("refused", code="unreachable")
@@ -18,7 +20,7 @@ class Invocation:
 
     def __init__(self):
         self.notes = []
-        self.is_server_lost = False
+        self.lost_count, self.lost_since = 0, 0.0
 
     def note(self, text, color):
         assert color == "yellow"
@@ -169,7 +171,59 @@ def test_outage_of_several_requests_is_reported_once(clock):
     assert invocation.notes == report * 2
 
 
-def test_request_after_an_outage_is_answered_soon(clock, monkeypatch):
+def test_outage_lasts_until_every_request_succeeds(clock):
+    invocation = Invocation()
+    first, second, third = (OutageTracker(invocation, "here", lambda _: None) for _ in range(3))
+    for each in (first, second, third):
+        each.attempt_failed(LOST)
+        clock[0] += 1
+    first.response_completed()
+    second.response_began()
+    third.attempt_failed(LOST)
+    second.attempt_failed(LOST)
+    third.response_completed()
+    assert invocation.notes == ["12:00:00 lost here, trying again: refused"]
+    second.response_began()
+    assert invocation.notes[1:] == ["12:00:00 here is back after 3 s"]
+    assert invocation.lost_count == 0
+
+
+@pytest.mark.parametrize("code", ["unreachable", BAD_RESPONSE])
+def test_request_that_is_given_up_does_not_prolong_an_outage(clock, code):
+    invocation = Invocation()
+    trackers = [OutageTracker(invocation, "here", lambda _: None) for _ in range(2)]
+    for each in trackers:
+        each.attempt_failed(LOST)
+    clock[0] += 301
+    with pytest.raises(Unreachable):
+        trackers[0].attempt_failed(Unreachable("no", code=code))
+    assert invocation.lost_count == 1
+    trackers[1].response_completed()
+    assert invocation.notes[1:] == ["12:00:00 here is back after 301 s"]
+
+
+@pytest.mark.parametrize("follow", [changes, follow_text])
+def test_refusal_after_an_outage_ends_it(clock, follow):
+    answers = iter([LOST, NotFound("no such workload")])
+
+    class API:
+        name = "here"
+
+        def get(self, *_, **_2):
+            raise next(answers)
+
+        stream = get
+
+    invocation = Invocation()
+    rest = [[]] if follow is follow_text else []
+    with pytest.raises(NotFound):
+        next(follow(invocation, API(), "a", *rest, is_known=True))
+    assert invocation.notes == [
+        "12:00:00 lost here, trying again: refused", "12:00:00 here is back after 0.00 s",
+    ]  # fmt: skip
+
+
+def test_poll_after_an_outage_waits_one_second(clock, monkeypatch):
     waits = []
 
     class API:

@@ -85,7 +85,7 @@ def raise_from(environment, error):
 
 
 def test_error_of_a_file_names_the_file(kakuri, environment):
-    environment.setattr("kakuri._main.discard_output", lambda _: None)
+    environment.setattr("kakuri._streams.discard_output", lambda _: None)
     raise_from(environment, PermissionError(13, "Permission denied", "/etc/x"))
     result = kakuri("ps")
     assert (result.code, result.err) == (2, "error: /etc/x: Permission denied\n")
@@ -100,3 +100,29 @@ def test_error_of_neither_output_nor_file_is_not_hidden(kakuri, environment):
 def test_interrupt_outside_of_a_verb_exits_with_130(kakuri, environment):
     raise_from(environment, KeyboardInterrupt())
     assert kakuri("ps").code == 130
+
+
+def test_run_with_both_streams_on_a_pipe_stops_its_workload_when_the_reader_closes_it(
+    in_shell, api
+):
+    stopped = []
+    times = itertools.count()
+
+    def write(api, document):
+        api.change("job", state="running", started_at="2026-11-26T14:01:05.000000Z")
+        write_on()
+
+    def write_on():
+        if not stopped:
+            at = f"2026-11-26T14:01:06.{next(times):06d}Z"
+            api.write("job", (at, "stdout", 0, "line"))
+            threading.Timer(0.02, write_on).start()
+
+    def stop(api, workload_id, grace):
+        stopped.append(workload_id)
+        api.change(workload_id, state="failed", exit_code=143)
+
+    api.on_post, api.on_stop = write, stop
+    command = f"{sys.executable} -m kakuri run --name job busybox 2>&1"
+    done = in_shell(f"{{ {command}; echo $? >code; }} | head -n 1; cat code")
+    assert (stopped, done.stdout.splitlines()[1:]) == (["job"], ["141"])

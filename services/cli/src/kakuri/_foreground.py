@@ -19,10 +19,10 @@ from kakuri._exits import CommandError, Exit, NotFound
 from kakuri._invocation import Invocation
 from kakuri._lifecycle import post
 from kakuri._log_stream import follow_text
-from kakuri._main import discard_output
 from kakuri._nodes import first_node, warn_if_simulated
 from kakuri._progress import Progress
 from kakuri._remove import delete
+from kakuri._streams import discard_output
 from kakuri._text import printable, seconds_of, span
 from kakuri._tombstones import removed_document
 from kakuri._wait import own_exit_code
@@ -32,7 +32,8 @@ MAX_WAITING = 1000
 """Maximum pieces of output that wait to be printed."""
 
 DRAIN_SECONDS = 10.0
-"""Seconds without output, after the workload has ended, until its output counts as incomplete."""
+"""Maximum pause in the output after the workload has ended; then it is reported as incomplete. An
+outage of the control plane does not count."""
 
 _TICK_SECONDS = 0.5
 """Seconds between two checks of the deadline; on a terminal, progress is redrawn as often."""
@@ -67,17 +68,17 @@ class Foreground:
         self._id: str = document["id"]
         self._image: str = document["image"]
         self._grace, self._remove_at_end = grace, remove_at_end
-        self._timeout = timeout
-        self._deadline = None if timeout is None else time.monotonic() + timeout
+        self._timeout, self._submitted_at = timeout, time.monotonic()
         self._progress = Progress(invocation, self._id)
         # A signal handler also puts into it: SimpleQueue is reentrant, Queue is not.
         self._queue: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         self._room = threading.Semaphore(MAX_WAITING)
+        self._has_ended = threading.Event()  # also set once it is no longer followed
         self._interrupts = 0
         self._open_streams = 0
         self._has_output = False
         self._has_timed_out = False
-        self._is_closed = False  # the output, by its reader
+        self._is_output_closed = False
         self._last: dict[str, Any] | None = None
 
     def follow(self) -> int:
@@ -92,8 +93,13 @@ class Foreground:
             self._queue.put(("signal", signal.SIGINT))
         with self._handled_signals():
             self._start(self._read_changes)
-            self._follow_to_end()
-            self._drain()
+            if self._timeout is not None:
+                self._start(self._stop_after, self._timeout)
+            try:
+                self._follow_to_end()
+                self._drain()
+            finally:
+                self._has_ended.set()
         return self._finish()
 
     def _follow_to_end(self) -> None:
@@ -151,11 +157,11 @@ class Foreground:
             raise item
 
     def _print(self, stream: TextIO, output: bytes) -> None:
-        """Print output; stop the workload once the reader has closed it, as SIGPIPE ends a process.
+        """Print output. If its reader closed the pipe, stop the workload.
 
-        If it can't be written for another reason, leave the workload as it is.
+        On any other error, leave it running and raise CommandError.
         """
-        if self._is_closed:
+        if self._is_output_closed:
             return
         self._progress.clear()
         try:
@@ -168,7 +174,7 @@ class Foreground:
                 self._report_detached()
                 message = f"the output can't be written: {error.strerror}"
                 raise CommandError(message, Exit.NOT_RUN, code="output") from error
-            self._is_closed = True
+            self._is_output_closed = True
             if not self._interrupts and not (self._last and has_ended(self._last)):
                 self._handle_signal(signal.SIGPIPE)
 
@@ -176,30 +182,29 @@ class Foreground:
         """Print the output that the workload wrote before it ended.
 
         Raises:
-            CommandError: Nothing more arrives, although the output has not ended.
+            CommandError: No output arrived for DRAIN_SECONDS before its end.
         """
         if self._last is not None and self._last.get("started_at"):
             self._open_output()  # it ended before it was seen running
         deadline = time.monotonic() + DRAIN_SECONDS
-        while self._open_streams and not self._is_closed:
+        while self._open_streams and not self._is_output_closed:
             if time.monotonic() >= deadline:
                 self._progress.clear()
-                message = f"{self._id}: its output is incomplete: kakuri logs {self._id} shows it"
+                message = (
+                    f"{self._id}: the end of the output did not arrive within "
+                    f"{span(DRAIN_SECONDS)}; to read it: kakuri logs {self._id}"
+                )
                 raise CommandError(message, Exit.NOT_RUN, code="incomplete")
             kind, item = self._next()
             if kind == "signal":
                 self._leave()
-            elif kind not in ("state", "tick"):
+            if is_new := kind not in ("state", "tick"):
                 self._handle(kind, item)
+            if is_new or self._invocation.lost_count:
                 deadline = time.monotonic() + DRAIN_SECONDS
 
     def _next(self) -> tuple[str, Any]:
         """Return what happened next; or "tick" if nothing happens for _TICK_SECONDS."""
-        if self._deadline is not None and time.monotonic() >= self._deadline:
-            self._deadline = None
-            self._has_timed_out = True
-            self._progress.line(f"has not ended after {span(self._timeout or 0.0)}: stopping it")
-            self._start(self._stop, self._grace)
         try:
             return self._queue.get(timeout=_TICK_SECONDS)
         except queue.Empty:
@@ -244,7 +249,7 @@ class Foreground:
         self._progress.line(text)
         if self._has_timed_out:
             return Exit.TIMEOUT
-        if self._is_closed:
+        if self._is_output_closed:
             return Exit.CLOSED_PIPE
         if document.get("reason") in ("ImagePullFailed", "StartError", "RuntimeUnavailable"):
             return Exit.NOT_RUN
@@ -267,10 +272,14 @@ class Foreground:
         try:
             with self._api.clone() as api:
                 for document in changes(self._invocation, api, self._id, is_known=True):
+                    is_last = document is None or has_ended(document)
+                    if is_last:  # its timeout is over, even if much output waits to be printed
+                        self._has_ended.set()
                     self._queue.put(("state", document))
-                    if document is None or has_ended(document):
+                    if is_last:
                         return
         except NotFound:
+            self._has_ended.set()
             self._queue.put(("state", None))
         except BaseException as error:  # noqa: BLE001 (it is raised in the main thread)
             self._queue.put(("error", error))
@@ -287,6 +296,13 @@ class Foreground:
             self._queue.put(("end", error))
         except BaseException as error:  # noqa: BLE001 (it is raised in the main thread)
             self._queue.put(("error", error))
+
+    def _stop_after(self, timeout: float) -> None:
+        """Stop the workload after its timeout, also while the main thread waits for a reader."""
+        if not self._has_ended.wait(max(0.0, self._submitted_at + timeout - time.monotonic())):
+            self._has_timed_out = True
+            self._queue.put(("note", f"has not ended after {span(timeout)}: stopping it"))
+            self._stop(self._grace)
 
     def _stop(self, grace: float) -> None:
         try:

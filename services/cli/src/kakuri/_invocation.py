@@ -23,7 +23,8 @@ class Invocation:
         context: The value of --context, if it is given.
         format: One of `FORMATS` of the module `_overview`.
         color: `auto`, `always` or `never`.
-        is_server_lost: Whether the latest report about an outage is that the server is lost.
+        lost_count: How many of the things that the command follows have lost the server.
+        lost_since: When the first of them did, in seconds of `time.monotonic`.
     """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
@@ -32,7 +33,8 @@ class Invocation:
         self.context: str | None = None
         self.format = "table"
         self.color = "auto"
-        self.is_server_lost = False
+        self.lost_count = 0
+        self.lost_since = 0.0
 
     @classmethod
     def current(cls) -> "Invocation":

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from kakuri._client import API, Params, path_of
-from kakuri._exits import Unreachable
+from kakuri._exits import CommandError, Unreachable
 from kakuri._invocation import Invocation
 from kakuri._line_stream import split_lines
 from kakuri._outage import OutageTracker
@@ -109,6 +109,9 @@ def _followed(
                 raise
             outages.attempt_failed(error)
             query = position.resumed(params)
+        except CommandError:
+            outages.response_completed()
+            raise
 
 
 def _complete_lines(pieces: Iterable[bytes]) -> Iterator[bytes]:

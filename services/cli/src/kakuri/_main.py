@@ -34,14 +34,14 @@ def main(args: "Sequence[str] | None" = None) -> "NoReturn":
         code = _run(sys.argv[1:] if args is None else list(args))
         sys.stdout.flush()
     except BrokenPipeError:
-        discard_output(1)
+        _discard_output()
         code = _CLOSED_PIPE
     except OSError as error:
         from errno import errorcode  # noqa: PLC0415 (only on failure)
 
         if error.filename is None and errorcode.get(error.errno or 0) not in _OUTPUT_ERRORS:
             raise  # it concerns neither the output nor a file: a bug, whose traceback is needed
-        discard_output(1)
+        _discard_output()
         what = "the output can't be written" if error.filename is None else error.filename
         sys.stderr.write(f"error: {what}: {error.strerror}\n")
         code = _USAGE
@@ -59,6 +59,7 @@ def _run(args: list[str]) -> int:
     return run_command(args)
 
 
-def discard_output(descriptor: int) -> None:
-    """Redirect a stream to /dev/null, so that what could not be written can't fail again."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
+def _discard_output() -> None:
+    from kakuri._streams import discard_output  # noqa: PLC0415 (only on failure)
+
+    discard_output(1)

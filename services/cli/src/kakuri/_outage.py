@@ -5,6 +5,7 @@ but it may break off the response. The outage ends once that response is complet
 STABLE_SECONDS; a failure before that continues it.
 """
 
+import threading
 import time
 from collections.abc import Callable
 
@@ -23,11 +24,15 @@ GIVE_UP_SECONDS therefore also apply to a server that breaks off each response."
 
 _FIRST_DELAY, _MAX_DELAY = 0.1, 2.0
 
+_LOCK = threading.Lock()
+"""Held while trackers of several threads count and report."""
+
 
 class OutageTracker:
     """Reports when the server is lost and when it is back, and waits between attempts.
 
-    If a command follows several things, each with a tracker, only the first of them reports.
+    Trackers of one command share the report: the first that fails reports the outage, the last that
+    succeeds its end. One that gives up no longer counts.
     """
 
     def __init__(
@@ -39,6 +44,7 @@ class OutageTracker:
         self._sleep = sleep
         self._outage_began: float | None = None
         self._response_began: float | None = None  # the response that interrupted the outage
+        self._is_lost = False  # an outage, and no response that interrupts it
         self._give_up_at = 0.0
         self._has_responded = False  # since the outage began
         self._delay = _FIRST_DELAY
@@ -50,47 +56,55 @@ class OutageTracker:
             Unreachable: The outage has lasted too long, or a response was not what the API
                 describes: then the server is not a control plane.
         """
-        if error.code == BAD_RESPONSE:
-            raise error
         now = time.monotonic()
         if self._response_began is not None and now - self._response_began >= STABLE_SECONDS:
             self._end()
-        is_lost_already = self._outage_began is not None and self._response_began is None
-        if self._outage_began is None:
-            self._begin(now)
-        elif now > self._give_up_at:
+        is_over = self._outage_began is not None and now > self._give_up_at
+        if is_over or error.code == BAD_RESPONSE:
+            self._leave()
             raise error
+        if self._outage_began is None:
+            self._outage_began, self._give_up_at = now, now + GIVE_UP_SECONDS
+            self._has_responded, self._delay = False, _FIRST_DELAY
         self._response_began = None
-        if not is_lost_already and not self._invocation.is_server_lost:
-            self._invocation.is_server_lost = True
-            self._invocation.note(f"{now_clock()} lost {self._name}, trying again: {error.message}",
-                                  "yellow")  # fmt: skip
+        if not self._is_lost:
+            self._is_lost = True
+            with _LOCK:
+                self._invocation.lost_count += 1
+                if self._invocation.lost_count == 1:
+                    self._invocation.lost_since = self._outage_began
+                    text = f"{now_clock()} lost {self._name}, trying again: {error.message}"
+                    self._invocation.note(text, "yellow")
         self._sleep(self._delay)
         self._delay = min(2 * self._delay, _MAX_DELAY)
 
     def response_began(self) -> None:
         """Record that a response began, which interrupts an outage."""
-        if self._outage_began is None or self._response_began is not None:
+        if not self._is_lost:
             return
         now = self._response_began = time.monotonic()
         if not self._has_responded:
             self._has_responded = True
             self._give_up_at = now + GIVE_UP_SECONDS
-        if self._invocation.is_server_lost:
-            self._invocation.is_server_lost = False
-            lasted = span(now - self._outage_began)
-            self._invocation.note(f"{now_clock()} {self._name} is back after {lasted}", "yellow")
+        with _LOCK:
+            self._is_lost = False
+            self._invocation.lost_count -= 1
+            if self._invocation.lost_count == 0:
+                lasted = span(now - self._invocation.lost_since)
+                text = f"{now_clock()} {self._name} is back after {lasted}"
+                self._invocation.note(text, "yellow")
 
     def response_completed(self) -> None:
-        """Record a complete response, which ends an outage."""
+        """Record a complete response or a refusal, which ends an outage."""
         self.response_began()
         self._end()
 
-    def _begin(self, now: float) -> None:
-        self._outage_began = now
-        self._give_up_at = now + GIVE_UP_SECONDS
-        self._has_responded = False
-        self._delay = _FIRST_DELAY
+    def _leave(self) -> None:
+        """Stop counting as one that has lost the server."""
+        if self._is_lost:
+            with _LOCK:
+                self._is_lost = False
+                self._invocation.lost_count -= 1
 
     def _end(self) -> None:
         self._outage_began = self._response_began = None

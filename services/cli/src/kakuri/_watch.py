@@ -49,6 +49,7 @@ def changes(
         try:
             response = api.get(path_of(workload_id), params, wait=wait)
         except NotFound:
+            outages.response_completed()
             if version is None:
                 raise
             yield None
