@@ -3,7 +3,7 @@
 Zones change their states as a script says, as in every agent with the simulated runtime. This
 one reports addresses, digests and isolation as a container runtime does, and the log of a zone is
 the file DIRECTORY/ID, in the form of `kakuri_workload.write_record`. A test appends lines to it. The
-message of a zone is in DIRECTORY/ID.message. A stop fails with the error in DIRECTORY/ID.hangs.
+message of a zone is in DIRECTORY/ID.message. A stop fails with the error in DIRECTORY/ID.stop-error.
 """
 
 import asyncio
@@ -56,11 +56,11 @@ class WritingRuntime(_simulated.SimulatedRuntime):
 
     def stop(self, zone_id, grace_seconds):
         """End a zone, unless a file has the error of its stop."""
-        hangs = self.directory / f"{zone_id}.hangs"
-        if not hangs.exists():
+        error = self.directory / f"{zone_id}.stop-error"
+        if not error.exists():
             super().stop(zone_id, grace_seconds)
         elif zone_id not in self.end_failures:
-            self.end_failures = {**self.end_failures, zone_id: hangs.read_text()}
+            self.end_failures = {**self.end_failures, zone_id: error.read_text()}
             self._notify(zone_id)
 
     async def read_log(self, zone_id, request: LogRequest):

@@ -60,7 +60,7 @@ def test_changes_appear_without_reloading(stack, open_page):
 def test_workload_whose_stop_fails_stays_stopping(stack, open_page, action, word):
     stack.submit("web")
     stack.await_state("web", "running")
-    (stack.logs / "web.hangs").write_text("StopContainer: timeout")
+    (stack.logs / "web.stop-error").write_text("StopContainer: timeout")
     page = open_page(stack.url)
     expect(row(page, "web")).to_contain_text("running")
     stack.request("POST", f"/workloads/web/{action}")

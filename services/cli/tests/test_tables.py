@@ -119,4 +119,4 @@ def test_columns_with_wide_characters_are_aligned_and_fit_the_terminal(plain):
 def test_fitted_table_is_cut_off_at_the_width(plain, width, lines):
     columns = [Column("NAME"), Column("IMAGE", may_be_cut=True), Column("STATE")]
     rows = [["界界", "nginx:1.27", "running"]]
-    assert table_lines(plain, columns, rows, width, is_fitted=True) == lines
+    assert table_lines(plain, columns, rows, width, must_fit=True) == lines

@@ -211,21 +211,24 @@ def test_workloads_that_cannot_be_listed_are_reported(api, environment, capsys):
     system = up._System(Invocation({}), is_simulated=False)
     system._address = str(api.endpoint)
     assert system._remove_workloads() == 6
-    assert capsys.readouterr().err == "error: workloads could not be listed and removed: no\n"
+    assert (
+        capsys.readouterr().err
+        == "error: the workloads could not be listed, so they were not removed: no\n"
+    )
 
 
 def test_workload_that_cannot_be_removed_is_named_and_the_others_are_removed(
     api, environment, capsys
 ):
     environment.setattr(up.signal, "signal", lambda *_: None)
-    for name in ("a", "hangs", "z"):
+    for name in ("a", "refused", "z"):
         api.add(name)
-    api.overrides[("DELETE", "/workloads/hangs")] = problem(409, code="conflict", detail="busy")
+    api.overrides[("DELETE", "/workloads/refused")] = problem(409, code="conflict", detail="busy")
     system = up._System(Invocation({}), is_simulated=False)
     system._address = str(api.endpoint)
     assert system._end() == 4
-    assert "error: hangs: busy\n" in capsys.readouterr().err
-    assert list(api.workloads) == ["hangs"]
+    assert "error: refused: busy\n" in capsys.readouterr().err
+    assert list(api.workloads) == ["refused"]
 
 
 def test_workload_that_is_removed_meanwhile_is_not_a_failure(api, environment):

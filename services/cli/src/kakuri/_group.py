@@ -59,7 +59,7 @@ def _shared_option(
         names,
         metavar=value if isinstance(value, str) else None,
         type=click.Choice(value) if isinstance(value, tuple) else None,
-        is_flag=True if value is None else None,  # False would make the value optional
+        is_flag=True if value is None else None,  # with False, click makes the value optional
         expose_value=False,
         callback=_set_format if sets_format else _set(name),
         help=text,

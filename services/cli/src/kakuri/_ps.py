@@ -201,7 +201,7 @@ def _watch(
 
 
 def _redraw(invocation: Invocation, workloads: list[Document], node: str) -> None:
-    # The terminal's own wrapping stays on: a signal between two writes could leave it off.
+    # Lines are cut here, because a signal could leave the terminal with wrapping switched off.
     room = max(1, height_of(sys.stdout) - _OTHER_LINES)
     others = max(0, len(workloads) - room)
     shown = workloads[: len(workloads) - others]
@@ -212,6 +212,6 @@ def _redraw(invocation: Invocation, workloads: list[Document], node: str) -> Non
             invocation.out(cut(workload["id"], width))
     else:
         rows = [_row(invocation, workload, node) for workload in shown]
-        print_table(invocation, _columns(invocation), rows, is_fitted=True)
+        print_table(invocation, _columns(invocation), rows, must_fit=True)
     if others:
         invocation.out(cut(f"and {others} more", width))

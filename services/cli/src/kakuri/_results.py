@@ -53,10 +53,10 @@ def act_on_each(
     return _print_results(invocation, batch(ids), is_alone=len(ids) == 1)
 
 
-def report_failures(
+def act_quietly_on_each(
     invocation: Invocation, api: "API", ids: Sequence[str], act: Callable[["API", str], None]
 ) -> int:
-    """Act on each workload as `act_on_each` does, but print failures alone.
+    """Act on each workload as `act_on_each` does, but print only failures.
 
     Args:
         invocation: Where they are printed.
@@ -68,13 +68,13 @@ def report_failures(
         The exit code: that of the first failure, or 0.
     """
 
-    def succeed(client: "API", workload_id: str) -> bool:
+    def succeed(client: "API", workload_id: str) -> str:
         act(client, workload_id)
-        return True
+        return "done"  # None would mean that it was not begun
 
     failures = Failures(invocation)
     for workload_id, result in _Batch(api, succeed, _UNREACHABLE)(list(ids)):
-        if not isinstance(result, bool):
+        if not isinstance(result, str):
             failures.add(workload_id, result)
     return failures.complete()
 

@@ -30,11 +30,11 @@ def print_table(
     columns: Sequence[Column],
     rows: Iterable[Sequence[str]],
     *,
-    is_fitted: bool = False,
+    must_fit: bool = False,
 ) -> None:
     """Print rows below the headings; the arguments are those of `table_lines`."""
     width = width_of(sys.stdout)
-    for line in table_lines(invocation, columns, list(rows), width, is_fitted=is_fitted):
+    for line in table_lines(invocation, columns, list(rows), width, must_fit=must_fit):
         invocation.out(line)
 
 
@@ -44,7 +44,7 @@ def table_lines(
     rows: Sequence[Sequence[str]],
     width: int | None,
     *,
-    is_fitted: bool = False,
+    must_fit: bool = False,
 ) -> list[str]:
     """Return the lines of a table; columns that are empty in every row are left out.
 
@@ -54,7 +54,7 @@ def table_lines(
         rows: Their texts.
         width: Width of the terminal in cells; None for no limit. Columns that may not be cut can
             exceed it.
-        is_fitted: Whether what exceeds it is cut off.
+        must_fit: Whether to cut lines at the width.
     """
     if width is not None:  # first, because a server may send a message of a million characters
         longest = max(width, _MIN_WIDTH)
@@ -74,9 +74,10 @@ def table_lines(
     }  # fmt: skip
     if width is not None:
         _shrink(widths, [index for index in used if columns[index].may_be_cut], width)
-        if is_fitted:
+        if must_fit:
             widths = _fitted(widths, width)
-    titles = (cut(columns[index].title, cells).ljust(cells) for index, cells in widths.items())
+    titles = (cut(columns[index].title, column_width).ljust(column_width)
+              for index, column_width in widths.items())  # fmt: skip
     lines = [(" " * _GAP).join(titles).rstrip()]
     for row in rows:
         cells = []
@@ -105,8 +106,8 @@ def _shrink(widths: dict[int, int], may_be_cut: list[int], width: int) -> None:
 def _fitted(widths: dict[int, int], width: int) -> dict[int, int]:
     """Return the widths of the columns, or parts of columns, that a line has room for."""
     found = {}
-    for index, wanted in widths.items():
+    for index, column_width in widths.items():
         if width > 0:
-            found[index] = min(wanted, width)
-        width -= wanted + _GAP
+            found[index] = min(column_width, width)
+        width -= column_width + _GAP
     return found

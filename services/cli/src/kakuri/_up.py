@@ -262,7 +262,7 @@ class _System:
         self._ended.set()
 
     def _end(self) -> int:
-        """Remove what they run and end both; return the exit code."""
+        """Remove the workloads and stop both daemons; return the exit code."""
         for number in SIGNALS:
             signal.signal(number, signal.SIG_IGN)
         code: int = Exit.OK
@@ -287,7 +287,7 @@ class _System:
         from kakuri._client import API  # noqa: PLC0415 (not for --help)
         from kakuri._contexts import Context, Target  # noqa: PLC0415
         from kakuri._remove import delete  # noqa: PLC0415
-        from kakuri._results import report_failures  # noqa: PLC0415
+        from kakuri._results import act_quietly_on_each  # noqa: PLC0415
 
         def remove(client: API, workload_id: str) -> None:
             self._invocation.note(f"removing {workload_id}")
@@ -298,9 +298,11 @@ class _System:
         try:
             with API(Target(Context(_url(self._address)), "up")) as api:
                 while not code and (found := _ids(api)):
-                    code = report_failures(self._invocation, api, found, remove)
+                    code = act_quietly_on_each(self._invocation, api, found, remove)
         except CommandError as error:
-            message = f"workloads could not be listed and removed: {error.message}"
+            message = (
+                f"the workloads could not be listed, so they were not removed: {error.message}"
+            )
             self._invocation.error(message, error.code, error.document)
             code = error.exit_code
         return code
