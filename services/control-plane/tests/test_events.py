@@ -17,6 +17,7 @@ from kakuri_control_plane import (
     control_plane_service,
 )
 from kakuri_control_plane._event_hub import EventHub, Gap, TooManyStreams
+from kakuri_control_plane._event_streams import EventStreams
 from kakuri_control_plane._event_views import StreamEvent
 from kakuri_control_plane._views import date_time
 from kakuri_daemon import current_trace, set_trace
@@ -975,6 +976,24 @@ async def test_long_poll_of_a_removed_workload_is_404(client, journal):
     del journal.states["a"]
     journal.add("a", 4, type=EventType.REMOVED)
     assert (await waiting).status == 404
+
+
+async def test_long_polls_that_one_event_wakes_share_one_request_to_the_agent(hub, journal):
+    journal.put("a", 3)
+    streams = EventStreams(hub._agent, hub)
+    polls = [asyncio.create_task(streams.changed_status("a", 60, 3 + i % 2)) for i in range(100)]
+    polls[0].cancel()
+    await until(lambda: len(hub._waiting.get("a", ())) == 99)
+    await until(lambda: not streams._asking)
+    asked = journal.statuses
+    journal.put("a", 4)
+    journal.add("a", 4)
+    assert [(await poll).version for poll in polls[2::2]] == [4] * 49
+    assert journal.statuses == asked + 1
+    journal.put("a", 5)
+    journal.add("a", 5)
+    assert [(await poll).version for poll in polls[1::2]] == [5] * 50
+    assert journal.statuses == asked + 2
 
 
 async def test_long_poll_ends_with_its_time_and_with_the_hub(hub, journal):

@@ -5,9 +5,11 @@ preceded by the latest events; later events are then sent even if a state alread
 Events that the hub has dropped are read from the agent page by page, at the pace of the client.
 """
 
+import asyncio
 import re
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
+from functools import partial
 
 import structlog
 from kakuri_daemon.api import QueryError
@@ -67,6 +69,8 @@ class EventStreams:
         self._agent = agent
         self._hub = hub
         self._turns = AgentTurns(agent, 1, "streams of events", TooManyStreams)
+        # By workload, and by the index of the events that are known.
+        self._asking: dict[tuple[str, int], asyncio.Task[Status]] = {}
 
     async def get_events(self, request: Request, query: EventQuery) -> Response:
         """Stream events until the client disconnects or the control plane stops.
@@ -97,16 +101,35 @@ class EventStreams:
         After `seconds`, return it in any case. Without `after`, wait for the next change. The
         status has no details, because thousands of requests may wait, each with its latest reply.
         """
-
-        async def ask() -> Status:
-            return await self._agent.get_status(workload_id, with_version=True)
-
         if after is None:
-            after = (await ask()).version or 0
+            after = (await self._status(workload_id)).version or 0
         known = after
         return await self._hub.await_reply(
-            workload_id, seconds, ask, lambda status: (status.version or 0) > known
+            workload_id,
+            seconds,
+            lambda: self._shared_status(workload_id),
+            lambda status: (status.version or 0) > known,
         )
+
+    async def _status(self, workload_id: str) -> Status:
+        return await self._agent.get_status(workload_id, with_version=True)
+
+    async def _shared_status(self, workload_id: str) -> Status:
+        """Return a status that includes all events that are known.
+
+        One event may wake thousands of long polls, which share one request to the agent.
+        """
+        key = workload_id, self._hub.index
+        asking = self._asking.get(key)
+        if asking is None:
+            asking = self._asking[key] = asyncio.create_task(self._status(workload_id))
+            asking.add_done_callback(partial(self._status_ended, key))
+        return await asyncio.shield(asking)
+
+    def _status_ended(self, key: tuple[str, int], asking: asyncio.Task[Status]) -> None:
+        del self._asking[key]
+        if not asking.cancelled():
+            asking.exception()  # retrieve it: every caller may have been cancelled
 
 
 class _Stream:
