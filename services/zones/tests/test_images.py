@@ -254,7 +254,7 @@ async def test_user_of_an_image_comes_with_its_group(runtime, images, user):
     assert (await ensure(images)).user == user
 
 
-async def test_group_of_an_image_without_user_is_that_of_root(runtime, images):
+async def test_image_with_group_but_no_user_runs_as_root_with_that_group(runtime, images):
     runtime.images.set("app:1", FakeImage(user=":1000"))
     assert (await ensure(images)).user == "0:1000"
 
@@ -297,26 +297,26 @@ def test_digest_is_that_of_the_references_repository(reference, digests, expecte
 
 
 @pytest.mark.parametrize("image", ["app:1", f"app@sha256:{'0' * 64}"])
-async def test_image_that_may_be_damaged_is_pulled_again(runtime, images, image):
+async def test_image_to_be_repaired_is_pulled_again(runtime, images, image):
     await ensure(images, image)
     await ensure(images, image)
     assert pulls_of(runtime) == 1
-    await images.ensure(image, None, lambda message, received: None, [], may_be_damaged=True)
+    await images.ensure(image, None, lambda message, received: None, [], repair=True)
     assert pulls_of(runtime) == 2
 
 
-async def test_image_that_can_not_be_repaired_is_used_as_it_is(runtime, images):
+async def test_failed_repair_pull_uses_the_image_on_the_node(runtime, images):
     await ensure(images)
     runtime.faults.set("PullImage", "error(UNKNOWN: 401 Unauthorized)")
     hold = []
-    await images.ensure("app:1", None, lambda message, received: None, hold, may_be_damaged=True)
+    await images.ensure("app:1", None, lambda message, received: None, hold, repair=True)
     assert len(hold) == 1
 
 
 async def test_image_with_policy_never_is_not_repaired(runtime, images):
     await ensure(images)
     never = PullPolicy.NEVER
-    await images.ensure("app:1", never, lambda message, received: None, [], may_be_damaged=True)
+    await images.ensure("app:1", never, lambda message, received: None, [], repair=True)
     assert pulls_of(runtime) == 1
 
 

@@ -52,10 +52,8 @@ def zone(*containers, name="z"):
 async def find_missing(cri, zones):
     checks = MissingContainers(cri)
     await checks.check(zones)
-    missing = checks.take()
-    assert checks.take() == set()
     await checks.close()
-    return {each.id: found for each in zones if (found := missing_objects(each, missing))}
+    return {each.id: found for each in zones if (found := missing_objects(each, checks.found))}
 
 
 async def test_missing_container_is_found_with_its_sandbox():
@@ -127,9 +125,9 @@ async def test_container_that_was_not_checked_in_time_is_checked_until_the_runti
     )
     checks = MissingContainers(cri, RetryTimes(first=1.0, longest=3.0))
     await checks.check([zone(*((each, each, EXITED) for each in "abc"))])
-    assert checks.take() == set()
+    assert checks.found == {}
     await until(lambda: not checks._unchecked)
-    assert checks.take() == {"a"}
+    assert checks.found == {"a": "z"}
     assert sorted(cri.stopped) == [*"aaaaabbcc"]
     assert pauses == [1, 2, 3, 3]
 
@@ -151,7 +149,7 @@ async def test_zone_whose_container_is_found_missing_after_the_first_listing_is_
         await node.start()
         runtime.exit("z", 3)
         await node.until_state("failed")
-    monkeypatch.setattr(_missing, "CHECK_SECONDS", 0.0)  # no call returns as soon
+    monkeypatch.setattr(_missing, "CHECK_SECONDS", 0.0)  # every check times out
     runtime.faults.set("StopContainer", "9*error(NOT_FOUND: not found)")
     async with run() as node:
         await node.until_gone()
@@ -168,7 +166,7 @@ async def test_sandbox_that_a_start_adopts_during_the_checks_is_kept(
     checking, checked = asyncio.Event(), asyncio.Event()
 
     async def check(self, zones):
-        self._missing = {each.id for zone in zones for each in zone.containers}
+        self.found = {each.id: zone.id for zone in zones for each in zone.containers}
         checking.set()
         await checked.wait()
 
@@ -183,6 +181,34 @@ async def test_sandbox_that_a_start_adopts_during_the_checks_is_kept(
         is_new, zone = await start
         assert (is_new, zone.state) == (True, State.RUNNING)
         assert runtime.calls.of("StopPodSandbox") == []
+
+
+@pytest.mark.parametrize("is_stopped", [True, False])
+async def test_container_that_is_found_missing_during_a_stop_is_removed_after_it(
+    runtime, run, monkeypatch, is_stopped
+):
+    async with run() as node:
+        await node.start()
+        runtime.exit("z", 3)
+        await node.until_state("failed")
+    checking, checked = asyncio.Event(), asyncio.Event()
+
+    async def check(self, zones):
+        self.found = {each.id: zone.id for zone in zones for each in zone.containers}
+        checking.set()
+        await checked.wait()
+
+    monkeypatch.setattr(MissingContainers, "check", check)
+    async with run(is_seen=False) as node:
+        await checking.wait()
+        runtime.faults.set("StopPodSandbox", "delay(50)")
+        stop = asyncio.create_task(node.stop())
+        await (stop if is_stopped else runtime.calls.wait_for("StopPodSandbox"))
+        checked.set()
+        await node.until_listed()
+        assert (await stop).state is State.FAILED
+        await node.until_gone()
+        await until(lambda: runtime.containers == [])
 
 
 async def test_only_the_first_listing_is_checked(runtime, node):

@@ -326,17 +326,39 @@ SANDBOX_IMAGE = (
     'failed to get sandbox image "r.example/pause:1": failed to pull image "r.example/pause:1": '
     "failed to do request: dial tcp 10.0.0.2:443: connect: connection refused"
 )
+CRIO_SANDBOX_IMAGE = (
+    'creating pod sandbox with name "k8s_z_kakuri_1_0": initializing source '
+    "docker://r.example/pause:1: pinging container registry r.example: "
+    "dial tcp 10.0.0.2:443: i/o timeout"
+)
 
 
-async def test_sandbox_whose_image_the_registry_fails_to_deliver_is_tried_again(runtime, node):
-    runtime.faults.set("RunPodSandbox", f"3*error(UNKNOWN: {SANDBOX_IMAGE})")
-    is_new, zone = await node.start()
+@pytest.mark.parametrize("refusal", [SANDBOX_IMAGE, CRIO_SANDBOX_IMAGE])
+async def test_transient_failure_of_the_sandbox_image_pull_is_retried(runtime, run, refusal):
+    runtime.faults.set("RunPodSandbox", f"3*error(UNKNOWN: {refusal})")
+    async with run(pulls=PullLimits(first_retry=0.001)) as node:
+        is_new, zone = await node.start()
     assert (is_new, zone.state) == (True, State.RUNNING)
     assert len(runtime.calls.of("RunPodSandbox")) == 4
     assert len(runtime.calls.of("PullImage")) == 1
 
 
-async def test_stop_while_the_image_of_sandboxes_is_awaited_takes_effect_at_once(runtime, run):
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        'failed to reserve sandbox name "image-timeout-x_kakuri_1_0"',
+        'zone "image-timeout-x": failed to get sandbox image "r.example/pause:1": unauthorized',
+    ],
+)
+async def test_id_of_a_zone_is_not_taken_for_a_failed_pull_of_the_sandbox_image(
+    runtime, node, refusal
+):
+    runtime.faults.set("RunPodSandbox", f"error(UNKNOWN: {refusal})")
+    assert (await node.start("image-timeout-x")).code == "StartError"
+    assert len(runtime.calls.of("RunPodSandbox")) == 1
+
+
+async def test_stop_while_the_sandbox_image_is_awaited_takes_effect_at_once(runtime, run):
     async with run(pulls=PullLimits(first_retry=30.0)) as node:
         runtime.faults.set("RunPodSandbox", f"error(UNKNOWN: {SANDBOX_IMAGE})")
         starting = asyncio.create_task(node.start())
@@ -363,7 +385,7 @@ async def test_sandbox_that_ends_before_its_container_is_started_is_replaced(run
     assert len(runtime.containers) == len(runtime.sandboxes) == 1
 
 
-async def test_image_of_which_the_runtime_lacks_a_part_is_pulled_again(runtime, node):
+async def test_image_with_missing_content_is_pulled_again(runtime, node):
     await node.start("other")
     runtime.faults.set("CreateContainer", "error(NOT_FOUND: content digest sha256:0: not found)")
     is_new, zone = await node.start()
@@ -371,7 +393,42 @@ async def test_image_of_which_the_runtime_lacks_a_part_is_pulled_again(runtime, 
     assert len(runtime.calls.of("PullImage")) == 2
 
 
-async def test_object_that_is_missing_twice_fails_the_start(runtime, node):
+@pytest.mark.parametrize("call", ["PodSandboxStatus", "StartContainer"])
+async def test_image_is_not_pulled_again_if_another_object_is_missing(runtime, node, call):
+    runtime.faults.set(call, "error(NOT_FOUND: not found)")
+    is_new, zone = await node.start()
+    assert (is_new, zone.state) == (True, State.RUNNING)
+    assert len(runtime.calls.of("RunPodSandbox")) == 2
+    assert len(runtime.calls.of("PullImage")) == 1
+
+
+async def test_image_is_not_pulled_again_if_the_sandbox_of_its_container_is_missing(runtime, node):
+    runtime.faults.set("PodSandboxStatus", "delay(50)")
+    runtime.faults.set("CreateContainer", "error(NOT_FOUND: no sandbox)")
+    starting = asyncio.create_task(node.start())
+    await runtime.calls.wait_for("PodSandboxStatus")
+    runtime.lose_sandbox("z")
+    is_new, zone = await starting
+    assert (is_new, zone.state) == (True, State.RUNNING)
+    assert len(runtime.calls.of("PullImage")) == 1
+
+
+async def test_adopted_sandbox_that_ends_before_its_container_is_started_is_replaced(runtime, run):
+    async with run() as node:
+        await node.start()
+        runtime.exit("z", 3)
+        await node.until_state("failed")
+        first = runtime.sandbox("z").id
+        runtime.faults.set("CreateContainer", "delay(50)")
+        starting = asyncio.create_task(node.start(attempt=1))
+        await runtime.calls.wait_for("CreateContainer", 2)
+        runtime.lose_sandbox("z")
+        is_new, zone = await starting
+        assert (is_new, zone.state, zone.attempt) == (True, State.RUNNING, 1)
+        assert zone.pod_sandbox_id != first
+
+
+async def test_second_not_found_fails_the_start(runtime, node):
     runtime.faults.set("CreateContainer", "2*error(NOT_FOUND: no such image)")
     problem = await node.start()
     assert (problem.code, problem.message) == ("StartError", "no such image")

@@ -38,7 +38,7 @@ async def test_stop_kills_a_container_that_ignores_sigterm(runtime, node):
     assert (ended.state, ended.exit_code) == (State.FAILED, 137)
 
 
-async def test_second_stop_with_a_shorter_grace_time_takes_effect_at_once(runtime, node):
+async def test_second_stop_with_a_shorter_grace_period_takes_effect_at_once(runtime, node):
     runtime.images.set("app:1", FakeImage(on_term=None))
     await node.start()
     patient = asyncio.create_task(node.stop(grace=1000))
@@ -144,7 +144,7 @@ async def test_delete_removes_sandbox_container_and_log(runtime, node, tmp_path)
     assert await node.remove() is None
 
 
-async def test_delete_gives_the_container_its_grace_time(runtime, node):
+async def test_delete_gives_the_container_its_grace_period(runtime, node):
     await node.start()
     assert await node.remove(grace=33) is None
     assert runtime.calls.of("StopContainer")[0].request.timeout == 33
@@ -159,7 +159,7 @@ async def test_delete_cancels_a_start(runtime, node):
     assert has_no_objects(runtime)
 
 
-async def test_delete_during_a_stop_shortens_its_grace_time(runtime, node):
+async def test_delete_during_a_stop_shortens_its_grace_period(runtime, node):
     runtime.images.set("app:1", FakeImage(on_term=None))
     await node.start()
     patient = asyncio.create_task(node.stop(grace=1000))
@@ -448,7 +448,7 @@ async def test_start_of_an_earlier_node_that_never_completes_is_unavailable(runt
     assert problem.code == "RuntimeUnavailable"
 
 
-async def test_shorter_grace_time_takes_effect_while_a_longer_one_runs(runtime, node):
+async def test_shorter_grace_period_takes_effect_while_a_longer_one_runs(runtime, node):
     runtime.images.set("stubborn:1", FakeImage(on_term=None))
     await node.start(image="stubborn:1")
     patient = asyncio.create_task(node.stop(grace=3600))

@@ -1,4 +1,4 @@
-"""Starting a container that an earlier call, whose caller disconnected, may be starting already."""
+"""Start a container, even if an earlier, abandoned call is still starting it."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ async def call_start(cri: Runtime, container_id: str) -> None:
 
     Raises:
         StartUnderWay: An earlier call has ended; the container's status shows whether it succeeded.
-        CallTimeout: It took longer than a start may take.
+        CallTimeout: Neither call ended within the timeout.
         CriError: The call failed.
     """
     try:

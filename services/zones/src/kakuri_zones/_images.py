@@ -99,7 +99,7 @@ class Images:
         report: Report,
         hold: list[str],
         *,
-        may_be_damaged: bool = False,
+        repair: bool = False,
     ) -> NodeImage:
         """Pull an image if needed, and hold it on the node: see `holding`.
 
@@ -113,9 +113,8 @@ class Images:
                 `missing` otherwise.
             report: Receives messages about the progress of a pull.
             hold: Receives the id of the image.
-            may_be_damaged: Whether the runtime may lack a part of an image that it lists, as after
-                a crash. Unless the policy is `never`, the image is pulled again, which restores it;
-                if that fails, the node's image is used.
+            repair: Whether to pull even if the image is listed, because content may be missing.
+                Not with `never`. If the pull fails, the node's image is used.
 
         Raises:
             PullFailed: The image could not be pulled.
@@ -123,7 +122,7 @@ class Images:
         """
         reference = tagged(image)
         while True:
-            present = await self._provide(reference, policy, report, may_be_damaged=may_be_damaged)
+            present = await self._provide(reference, policy, report, repair=repair)
             removal = self._removing.get(present.id)
             if removal is None:
                 break
@@ -190,13 +189,13 @@ class Images:
         policy: PullPolicy | None,
         report: Report,
         *,
-        may_be_damaged: bool,
+        repair: bool,
     ) -> api.Image:
         present = await self._cri.image_status(reference)
         if policy is PullPolicy.NEVER and present is None:
             message = f"image {reference} is not on the node, and its pull policy is `never`"
             raise PullFailed(message, is_transient=False)
-        is_repair = may_be_damaged and policy is not PullPolicy.NEVER
+        is_repair = repair and policy is not PullPolicy.NEVER
         if present is not None and not is_repair and _needs_no_pull(reference, policy):
             return present
         is_always = is_repair or _always_pulls(reference, policy)
@@ -316,10 +315,10 @@ def _user(image: api.Image, config: _Config) -> str:
     information, if the runtime has it.
     """
     user = str(image.uid.value) if image.uid is not None else image.username
-    name, _, group = config.user.partition(":")  # `USER :1000` is root with another group
-    has_group = group and name == user
-    user = user or ROOT
-    return f"{user}:{group}" if has_group else user
+    name, _, group = config.user.partition(":")  # an image may set only a group: `USER :1000`
+    if not group or name != user:
+        return user or ROOT
+    return f"{user or ROOT}:{group}"
 
 
 def tagged(image: str) -> str:

@@ -24,24 +24,27 @@ MAX_CONCURRENT_CHECKS = 16
 """Maximum number of concurrent checks for ended containers."""
 
 CHECK_SECONDS = 5.0
-"""Seconds for which the first listing waits for all checks together."""
+"""Maximum delay of the first listing by these checks."""
 
 MAX_LOGGED_IDS = 10
 """Maximum number of containers that a log line names."""
 
 
 class MissingContainers:
-    """Finds the missing ones among the ended containers of the first listing.
+    """Find containers that the first listing reports as ended but that no longer exist.
 
     A container that the runtime refuses to stop is not missing. Those that it has not answered for
     are checked again in the background until it has.
+
+    Attributes:
+        found: Zone id by missing container, until the owner of this object deletes it.
     """
 
     def __init__(self, cri: Runtime, times: RetryTimes = DEFAULT_RETRIES) -> None:
         self._cri = cri
         self._times = times
-        self._unchecked: set[str] = set()
-        self._missing: set[str] = set()
+        self._unchecked: dict[str, str] = {}
+        self.found: dict[str, str] = {}
         self._checks: list[asyncio.Task[None]] = []
 
     async def check(self, zones: Iterable[ObservedZone]) -> None:
@@ -51,13 +54,11 @@ class MissingContainers:
             CallUnanswered: The runtime stopped responding.
         """
         await self.close()
-        self._unchecked = {each.id for zone in zones for each in zone.containers if each.has_ended}
-        outages: list[CallUnanswered] = []
-        with suppress(TimeoutError):
-            async with asyncio.timeout(CHECK_SECONDS):
-                await self._check_all(outages)
-        if outages:
-            raise outages[0]
+        self._unchecked = {
+            each.id: zone.id for zone in zones for each in zone.containers if each.has_ended
+        }
+        if (outage := await self._check_all(CHECK_SECONDS)) is not None:
+            raise outage
         if self._unchecked:
             log.warning(
                 "could not check ended containers, trying again",
@@ -65,11 +66,6 @@ class MissingContainers:
                 ids=sorted(self._unchecked)[:MAX_LOGGED_IDS],
             )
             self._checks.append(asyncio.create_task(self._check_again()))
-
-    def take(self) -> set[str]:
-        """Return the ids of the missing containers that were found since the last call."""
-        missing, self._missing = self._missing, set()
-        return missing
 
     async def close(self) -> None:
         """Cancel the checks in the background."""
@@ -81,27 +77,33 @@ class MissingContainers:
         while self._unchecked:
             await asyncio.sleep(pause)
             pause = min(pause * 2, self._times.longest)
-            await self._check_all([])
+            await self._check_all(None)
 
-    async def _check_all(self, outages: list[CallUnanswered]) -> None:
-        """Check every unchecked container, until the first outage, which is added to the list."""
-        checks = [partial(self._check, each, outages) for each in sorted(self._unchecked)]
-        await gather_bounded(checks, limit=MAX_CONCURRENT_CHECKS)
+    async def _check_all(self, timeout: float | None) -> CallUnanswered | None:
+        """Check every unchecked container until the first outage, and return that."""
+        outage: CallUnanswered | None = None
 
-    async def _check(self, container_id: str, outages: list[CallUnanswered]) -> None:
-        if outages:
-            return
-        try:
-            if not await ignore_not_found(self._cri.stop_container(container_id, 0)):
-                self._missing.add(container_id)
-        except CallRefused:
-            pass
-        except CallTimeout:
-            return
-        except CallUnanswered as error:
-            outages.append(error)  # raised here, it would not end the other checks
-            return
-        self._unchecked.discard(container_id)
+        async def check(container_id: str) -> None:
+            nonlocal outage
+            if outage is not None:
+                return
+            try:
+                if not await ignore_not_found(self._cri.stop_container(container_id, 0)):
+                    self.found[container_id] = self._unchecked[container_id]
+            except CallRefused:
+                pass
+            except CallTimeout:
+                return
+            except CallUnanswered as error:
+                outage = error  # if raised, gather_bounded would not cancel the other checks
+                return
+            del self._unchecked[container_id]
+
+        checks = [partial(check, each) for each in sorted(self._unchecked)]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await gather_bounded(checks, limit=MAX_CONCURRENT_CHECKS)
+        return outage
 
 
 def missing_objects(zone: ObservedZone, missing: Collection[str]) -> Objects:

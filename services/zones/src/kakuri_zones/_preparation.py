@@ -47,7 +47,7 @@ class Preparation:
         report: Report,
         cancellation: Cancellation,
         *,
-        may_be_damaged: bool = False,
+        repair: bool = False,
     ) -> AsyncIterator[ZoneConfig]:
         """Provide the image and the log's directory of a zone, and yield its configuration.
 
@@ -58,7 +58,7 @@ class Preparation:
             spec_hash: Its hash.
             report: Receives the progress of a pull.
             cancellation: Ends a pull when the start is cancelled.
-            may_be_damaged: Whether the node's image may lack a part; see `Images.ensure`.
+            repair: Whether to pull even if the image is listed; see `Images.ensure`.
 
         Raises:
             StartFailed: The image can't be provided or used.
@@ -71,7 +71,7 @@ class Preparation:
             # The log's directory is created while the runtime looks for the image.
             preparing = asyncio.ensure_future(self._logs.prepare(spec.id, spec.attempt))
             ensuring = self._images.ensure(
-                workload.image, workload.pull, report, hold, may_be_damaged=may_be_damaged
+                workload.image, workload.pull, report, hold, repair=repair
             )
             try:
                 image = await cancellation.guard(ensuring, at_once=True)

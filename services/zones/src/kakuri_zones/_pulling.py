@@ -29,7 +29,8 @@ _STATUSES = "(?:408|425|429|500|502|503|504|52[0-9])"
 
 _TRANSIENT = re.compile(
     rf"(?:\b|status ){_STATUSES} [a-z]"  # "503 Service Unavailable"
-    rf"|\bstatus\b\D* {_STATUSES}$"  # Go has no reason phrase for 520 to 529, HTTP/2 has none
+    # no reason phrase: HTTP/2, and codes 520 to 529, which Go does not know
+    rf"|\bstatus\b\D* {_STATUSES}$"
     r"|toomanyrequests|too many requests|service unavailable"
     r"|connection (?:reset|refused|aborted|broken|lost)|broken pipe"
     r"|closed (?:idle|network) connection"
@@ -48,16 +49,16 @@ Report = Callable[[str, int | None], None]
 """Receives a message about the progress of a pull, and the bytes received so far, if known."""
 
 
-class Retries:
-    """The pauses between attempts to pull an image; begins with the first failure."""
+class PullBackoff:
+    """Exponential back-off within the retry window, which begins with the first failure."""
 
     def __init__(self, limits: PullLimits, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._pause = limits.first_retry
+        self._delay = limits.first_retry
         self._window = limits.retry_window
         self._first_failure: float | None = None
 
-    def pause(self) -> float | None:
+    def next_delay(self) -> float | None:
         """Return the seconds until the next attempt after a transient failure.
 
         Returns:
@@ -68,9 +69,9 @@ class Retries:
         left = self._window - (now - self._first_failure)
         if left <= 0:
             return None
-        pause = min(self._pause, left)
-        self._pause = pause * 2
-        return pause
+        delay = min(self._delay, left)
+        self._delay = delay * 2
+        return delay
 
 
 class Puller:
@@ -111,12 +112,12 @@ class Puller:
     async def _pull(self, image: str, report: Report, *, is_check: bool) -> str:
         log.info("pulling", image=image)
         began = self._clock()
-        retries = Retries(self._limits, self._clock)
+        backoff = PullBackoff(self._limits, self._clock)
         while True:
             try:
                 ref = await self._attempt(image, began, report, is_check=is_check)
             except PullFailed as failure:
-                pause = retries.pause() if failure.is_transient and not is_check else None
+                pause = backoff.next_delay() if failure.is_transient and not is_check else None
                 if pause is None:
                     log.warning("pull failed", image=image, error=str(failure))
                     raise
@@ -172,20 +173,20 @@ class Puller:
         """Return the error to raise; an unavailable runtime is not a failure of the image."""
         if isinstance(error, CallTimeout):
             return PullFailed(self._timeout_message(image), is_transient=False)
-        can_succeed_later = not isinstance(error, NotFound) and is_transient(error.message)
+        is_transient = not isinstance(error, NotFound) and is_transient_message(error.message)
         if isinstance(error, CallUnanswered):
             try:
                 await self._cri.version(PROBE_SECONDS)
             except CriError as unavailable:
                 return RuntimeUnavailable(error.call, unavailable.message, error.code)
-            can_succeed_later = True
-        return PullFailed(f"can't pull {image}: {error.message}", is_transient=can_succeed_later)
+            is_transient = True
+        return PullFailed(f"can't pull {image}: {error.message}", is_transient=is_transient)
 
     def _timeout_message(self, image: str) -> str:
         return f"can't pull {image}: not done within {self._limits.timeout:g} s"
 
 
-def is_transient(message: str) -> bool:
+def is_transient_message(message: str) -> bool:
     """Return whether an error message describes a transient failure.
 
     Parts of the image reference (a tag, host, path or URL) are removed first, because a submitter

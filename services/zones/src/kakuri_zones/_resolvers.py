@@ -33,7 +33,7 @@ class Resolvers:
                 case ["nameserver", server, *_]:
                     if is_reachable(server):
                         servers.append(server)
-                case ["search" | "domain", name, *others]:  # ignored without a name
+                case ["search" | "domain", name, *others]:  # a line without names changes nothing
                     searches = name, *others
                 case ["options", *names]:
                     # trust-ad is true only of the host's own path to its resolver.

@@ -5,6 +5,7 @@ another handler.
 """
 
 import asyncio
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -39,7 +40,7 @@ from kakuri_zones._observed import (
     attempt_of,
 )
 from kakuri_zones._preparation import Preparation
-from kakuri_zones._pulling import Retries, is_transient
+from kakuri_zones._pulling import PullBackoff, is_transient_message
 from kakuri_zones._reader import RuntimeReader
 from kakuri_zones._removal import Objects, Remover
 from kakuri_zones._run import RunIdentity
@@ -57,6 +58,10 @@ RECOVERY_SECONDS = 30.0
 """Seconds after an outage during which a call that the runtime refuses is tried again: leftovers of
 its crash may cause the refusal (containerd: "rename …/snapshots/new-…: file exists")."""
 
+_SANDBOX_PULL = re.compile("sandbox image|initializing source")
+"""What containerd and CRI-O report before the error of their own pull of the sandbox image. Ids of
+zones have no space, so they never match."""
+
 
 def stopped_before_start(zone_id: str) -> str:
     """Return the message of a zone that never ran because it was stopped."""
@@ -69,7 +74,7 @@ class Start:
     Args:
         spec: The spec to start.
         handler: The runtime's handler that has to run the sandbox.
-        pulls: Limits of pulls, also of the runtime's own pulls of the image of sandboxes.
+        pulls: Retry limits for the runtime's own pull of the sandbox image.
         cancel_timeout: Seconds that a creating call may continue after the start was cancelled,
             because its answer names the object to remove.
     """
@@ -102,7 +107,8 @@ class Start:
         self._created_sandboxes: set[str] = set()
         self._created_containers: set[str] = set()
         self._has_adopted = False
-        self._may_lack_image = False  # or a part of it, although the runtime lists it
+        self._sandbox_id: str | None = None  # created or adopted
+        self._repair_image = False  # the runtime lists it, but content may be missing
         self._has_lost_sandbox = False  # it ended before the container ran
 
     def matches(self, spec: ZoneSpec) -> bool:
@@ -133,10 +139,12 @@ class Start:
             # A crash of the runtime or of an earlier process may have caused the failure, or the
             # image or an object disappeared during the start.
             is_recovering = self._cri.seconds_since_silence <= RECOVERY_SECONDS
-            self._may_lack_image = isinstance(error.__cause__, NotFound)
-            has_lost = self._has_lost_sandbox or self._may_lack_image
+            cause = error.__cause__
+            has_lost = self._has_lost_sandbox or isinstance(cause, NotFound)
             if error.reason != START_ERROR or not (is_recovering or self._has_adopted or has_lost):
                 raise
+            if isinstance(cause, NotFound) and cause.call == "CreateContainer":
+                self._repair_image = not self._has_lost_sandbox
             log.warning("start tried again", zone=self.spec.id, error=str(error))
             await self._try(None)
         return False
@@ -171,11 +179,12 @@ class Start:
             self._run.spec_hash,
             self._report_pull,
             self._cancellation,
-            may_be_damaged=self._may_lack_image,
+            repair=self._repair_image,
         )
         async with prepared as config:
             self._report(CREATING_SANDBOX)
             sandbox = await self._provide_sandbox(config, before)
+            self._sandbox_id = sandbox.id
             sandbox, own_addresses = await self._checked(sandbox)
             self._report(CREATING_CONTAINER, sandbox_id=sandbox.id)
             container_id = await self._provide_container(config, before, sandbox, own_addresses)
@@ -228,19 +237,22 @@ class Start:
         )
 
     async def _run_sandbox(self, config: api.PodSandboxConfig) -> str:
-        """Run a sandbox, whose own image the runtime may have to pull first."""
-        retries = Retries(self._pulls)
+        """Run a sandbox; retry while the runtime's pull of the sandbox image fails transiently."""
+        backoff = PullBackoff(self._pulls)
         while True:
             call = self._cri.run_pod_sandbox(self._with_sysctls(config), self._handler)
             try:
                 return await self._cancellation.guard(call)
             except CallRefused as error:
-                is_pull = "image" in error.message and is_transient(error.message)
-                pause = retries.pause() if is_pull else None
+                failure = error.message
+                pull = _SANDBOX_PULL.search(failure)
+                is_retried = pull is not None and is_transient_message(failure[pull.end() :])
+                pause = backoff.next_delay() if is_retried else None
                 if pause is None:
                     raise
-                log.info("sandbox refused, trying again", zone=self.spec.id, error=error.message)
-                self._report(CREATING_SANDBOX, f"{error.message}; trying again in {pause:g} s")
+                event = "sandbox image not pulled, trying again"
+                log.info(event, zone=self.spec.id, error=failure, pause=pause)
+                self._report(CREATING_SANDBOX, f"{failure}; trying again in {pause:g} s")
             await self._cancellation.guard(asyncio.sleep(pause), at_once=True)
 
     def _with_sysctls(self, config: api.PodSandboxConfig) -> api.PodSandboxConfig:
@@ -342,7 +354,7 @@ class Start:
             observed = await self._reader.zone(zone_id)
             sandboxes = observed.sandboxes if observed is not None else ()
             ready = {each.id for each in sandboxes if each.is_ready}
-            self._has_lost_sandbox = not self._created_sandboxes <= ready
+            self._has_lost_sandbox = self._sandbox_id not in {None, *ready}
             created |= Objects.of(observed)
             await self._remover.remove_zone(zone_id)
         except CriError as error:

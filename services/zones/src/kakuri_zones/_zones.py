@@ -3,12 +3,12 @@
 Every operation is a task of its own and continues when its caller is cancelled. A start waits until
 no stop or removal of the same id is in progress; a stop or removal cancels a start. Stops and
 removals may overlap, since the runtime's calls for them are idempotent, so that a shorter grace
-time takes effect at once.
+period takes effect at once.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -79,7 +79,7 @@ class Zones:
         self._unfinished: dict[str, float] = {}
         self._lost: set[str] = set()
         self._missing = MissingContainers(cri, retries)
-        self._refused: dict[str, str] = {}  # containers that were not stopped, with their zones
+        self._refused: dict[str, str] = {}  # zone id by container that the runtime refused to stop
 
     def __repr__(self) -> str:
         return f"<Zones: {len(self._starts)} starting, {len(self._ends)} ending>"
@@ -167,22 +167,24 @@ class Zones:
             CallUnanswered: The runtime stopped responding.
         """
         await self._missing.check(zones.values())
-        missing, busy, has_any = self._missing.take(), self.busy, False
+        busy = self.busy
+        has_removed = False
         for zone_id, zone in zones.items():
             if zone_id not in busy and not self._table.has_changed(zone_id, begun):
-                has_any |= self._remove_missing(zone, missing)
-        return has_any
+                has_removed |= self._remove_missing(zone)
+        return has_removed
 
     def reconcile(self, zones: Mapping[str, ObservedZone]) -> None:
         """Remove missing and orphaned objects and stop lost zones, except during an operation."""
-        missing = self._missing.take()
+        missing = self._missing.found
         unfinished: dict[str, float] = {}
         lost: set[str] = set()
         now = self._clock()
         for zone_id, observed in zones.items():
             if zone_id in self._starts or zone_id in self._ends:
                 continue
-            self._remove_missing(observed, missing)
+            if missing:
+                self._remove_missing(observed)
             objects = _unfinished(observed)
             for each in objects.ids:
                 unfinished[each] = self._unfinished.get(each, now)
@@ -195,14 +197,14 @@ class Zones:
                     sandboxes = [each.id for each in observed.sandboxes]
                     self._remover.stop_later(zone_id, sandboxes, observed.container.id)
         self._unfinished, self._lost = unfinished, lost
-        if self._refused:
+        if missing or self._refused:
             listed = {each.id for zone in zones.values() for each in zone.containers}
-            self._refused = {
-                container_id: zone_id
-                for container_id, zone_id in self._refused.items()
-                # A zone that was changed during the listing is not in it.
-                if container_id in listed or (zone_id not in zones and self._table.get(zone_id))
-            }
+            for known in (missing, self._refused):
+                for container_id, zone_id in list(known.items()):
+                    # `zones` omits zones that changed during the listing; keep those that exist.
+                    is_omitted = zone_id not in zones and self._table.get(zone_id) is not None
+                    if container_id not in listed and not is_omitted:
+                        del known[container_id]
 
     async def close(self) -> None:
         """Cancel every operation; the next process finds the objects by their labels."""
@@ -350,9 +352,9 @@ class Zones:
                         )
         return refusal
 
-    def _remove_missing(self, observed: ObservedZone, missing: Collection[str]) -> bool:
+    def _remove_missing(self, observed: ObservedZone) -> bool:
         """Remove the missing objects of a zone; return whether there are any."""
-        objects = missing_objects(observed, missing) if missing else Objects()
+        objects = missing_objects(observed, self._missing.found)
         if objects:
             self._remover.remove_later(observed.id, objects, LISTED_BUT_MISSING)
         return bool(objects)
