@@ -542,7 +542,7 @@ async def test_simulated_node_has_the_reason_simulated(agent, runtime):
     )
 
 
-async def test_stop_with_a_shorter_grace_time_is_passed_to_the_runtime(
+async def test_stop_with_a_shorter_grace_period_is_passed_to_the_runtime(
     agent, runtime, registry, until_idle
 ):
     agent.handle(StartWorkload(workload()))

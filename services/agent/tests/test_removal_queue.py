@@ -137,7 +137,7 @@ def test_default_bound_is_max_removals():
     assert list(gone.values()) == [2.0] * _removal_queue.MAX_REMOVALS + [4.0]
 
 
-def test_containers_in_their_grace_time_do_not_delay_other_removals():
+def test_containers_in_their_grace_period_do_not_delay_other_removals():
     zones = SlowZones(6)
     zones.grace = dict.fromkeys(("z0", "z1", "z2", "z3"), 50.0)
     gone = in_virtual_time(removed(zones, 200))
@@ -166,7 +166,7 @@ def test_stuck_removal_loses_its_slot():
     assert gone == {"z1": 33, "z2": 35}  # z0 has been stopped in a second
 
 
-def test_removal_with_a_shorter_grace_time_keeps_its_position():
+def test_removal_with_a_shorter_grace_period_keeps_its_position():
     zones = SlowZones(5)
     zones.grace = {"z0": 50.0}
 

@@ -122,7 +122,7 @@ async def test_restart_of_a_starting_workload_cancels_its_start(agent, runtime, 
     assert runtime.commands[-2:] == [("stop", "wl-1", 2), ("start", "wl-1", 1)]
 
 
-async def test_restart_with_a_shorter_grace_time_replaces_a_longer_one(
+async def test_restart_with_a_shorter_grace_period_replaces_a_longer_one(
     running, runtime, until_idle
 ):
     for grace in (3600, 1, 60):

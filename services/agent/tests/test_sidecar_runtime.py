@@ -539,7 +539,7 @@ async def test_stop_that_hangs_is_reported_before_its_call_ends(
     sidecar.answers["POST"] = [first, second, Response(404)]
     runtime.stop("wl-1", 0)
     await watcher.until(("changed", "wl-1"))
-    assert runtime.end_failures == {"wl-1": "not stopped 0 s after the end of its grace time"}
+    assert runtime.end_failures == {"wl-1": "still running 0 s after its grace period"}
     first.set()
     await watcher.until(("changed", "wl-1"))
     assert runtime.end_failures == {"wl-1": "expected an answer of a sidecar, got status 500"}
@@ -557,11 +557,25 @@ async def test_stop_that_hangs_during_an_outage_is_not_reported(runtime, sidecar
     assert runtime.end_failures == {}
 
 
+async def test_stop_that_still_hangs_after_an_outage_is_reported_as_overdue(monkeypatch):
+    monkeypatch.setattr(_end_failures, "OVERDUE_SECONDS", 0.001)
+    faults = ["containerd does not answer", "containerd does not answer", None]
+    reported, changed = {}, asyncio.Event()
+    failures = _end_failures.EndFailures(
+        "wl-1", 0, lambda: faults.pop(0), reported, lambda _: changed.set()
+    )
+    with structlog.testing.capture_logs() as logs:
+        async with asyncio.timeout(10), failures.overdue_after_grace():
+            await changed.wait()
+    assert reported == {"wl-1": "still running 0 s after its grace period"}
+    assert [each["event"] for each in logs] == ["stop or removal overdue"]
+
+
 async def test_stop_that_continues_after_it_was_replaced_is_not_reported(until_idle, monkeypatch):
     monkeypatch.setattr(_end_failures, "OVERDUE_SECONDS", 0.0)
     reported = {}
     failures = _end_failures.EndFailures("wl-1", 0, lambda: None, reported, lambda _: None)
-    async with failures.waiting():
+    async with failures.overdue_after_grace():
         failures.close()
         await until_idle()
     assert reported == {}
@@ -1041,7 +1055,7 @@ async def test_lost_sidecar_is_logged_with_the_cause(tmp_path, watcher):
     assert "No such file or directory" in line["error"]
 
 
-async def test_stop_with_a_shorter_grace_time_replaces_the_one_in_progress(runtime, sidecar):
+async def test_stop_with_a_shorter_grace_period_replaces_the_one_in_progress(runtime, sidecar):
     held = asyncio.Event()
     sidecar.answers["POST"] = [held]
     for grace_seconds in (3600, 3600, 5, 60):
@@ -1056,7 +1070,7 @@ async def test_stop_with_a_shorter_grace_time_replaces_the_one_in_progress(runti
     assert sent.count("3600") <= 1
 
 
-async def test_removal_with_a_shorter_grace_time_is_sent_while_another_is_in_progress(
+async def test_removal_with_a_shorter_grace_period_is_sent_while_another_is_in_progress(
     runtime, sidecar
 ):
     sidecar.answers["DELETE"] = [held := asyncio.Event(), Response(204)]
@@ -1065,8 +1079,8 @@ async def test_removal_with_a_shorter_grace_time_is_sent_while_another_is_in_pro
     runtime.remove("wl-1", 1)
     await asked(sidecar, 2)
     held.set()
-    grace_times = [target.partition("=")[2] for _, target, _ in sidecar.asked]
-    assert grace_times == ["3600&receipt", "1&receipt"]
+    grace_periods = [target.partition("=")[2] for _, target, _ in sidecar.asked]
+    assert grace_periods == ["3600&receipt", "1&receipt"]
 
 
 async def test_handlers_of_a_sidecar_are_those_that_its_events_report(runtime, sidecar, watcher):

@@ -1,4 +1,4 @@
-"""Which errors of a stop or removal that is being repeated are reported."""
+"""Report the errors of a stop or removal that is being retried."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -13,14 +13,14 @@ REPORT_SECONDS = 5.0
 succeed when it is repeated."""
 
 OVERDUE_SECONDS = 60.0
-"""Seconds after the end of its grace time after which a stop is reported although its call may
-still return. A runtime that stops thousands of containers at once can take as long."""
+"""Seconds after the grace period at which a stop is reported as overdue while its call is still in
+progress. A runtime that stops thousands of containers at once can take as long."""
 
 MAX_REPORTED_ERRORS = 8
 """Maximum number of different errors of one stop or removal that are reported."""
 
 NORMAL_SECONDS = 60.0
-"""Seconds without a failure after which a stop with a longer grace time is going normally."""
+"""Seconds without a failure after which a stop with a longer grace period is going normally."""
 
 
 class EndFailures:
@@ -33,7 +33,7 @@ class EndFailures:
     Args:
         zone_id: The zone.
         grace_seconds: Seconds between the signal and the kill of its process.
-        fault: Returns why the runtime is unavailable, if it is. Errors during an outage are not
+        fault: Returns why the runtime is unavailable, or None. Errors during an outage are not
             reported, because it is logged once for all zones.
         reported: The reported errors by zone id; this object sets and removes its zone's.
         on_change: Called with the zone's id after its reported error changed.
@@ -67,16 +67,30 @@ class EndFailures:
         elif self._since is None:
             self._since = now
         if self._since is not None and now - self._since >= REPORT_SECONDS:
-            self._report(error)
+            self._report("stop or removal failed, trying again", error)
         self._postpone_withdrawal()
 
     @asynccontextmanager
-    async def waiting(self) -> AsyncIterator[None]:
-        """Report the stop if this context lasts `OVERDUE_SECONDS` longer than its grace time.
+    async def overdue_after_grace(self) -> AsyncIterator[None]:
+        """Report the stop as overdue if this context is open `OVERDUE_SECONDS` after its grace.
 
-        An operation may continue in this context after `close`, when another has replaced it.
+        During an outage, that is checked again every `OVERDUE_SECONDS`. An operation may continue
+        in this context after `close`, when another has replaced it.
         """
-        timer = self._loop.call_later(self._grace_seconds + OVERDUE_SECONDS, self._report_overdue)
+        timer: asyncio.TimerHandle
+
+        def check() -> None:
+            nonlocal timer
+            if self._is_closed:
+                return
+            if self._fault() is not None:
+                timer = self._loop.call_later(OVERDUE_SECONDS, check)
+                return
+            self._since = self._loop.time() - REPORT_SECONDS  # the next error is reported at once
+            error = f"still running {OVERDUE_SECONDS:.0f} s after its grace period"
+            self._report("stop or removal overdue", error)
+
+        timer = self._loop.call_later(self._grace_seconds + OVERDUE_SECONDS, check)
         try:
             yield
         finally:
@@ -94,16 +108,11 @@ class EndFailures:
         self._cancel_withdrawal()
         self._reported.pop(self._zone_id, None)
 
-    def _report_overdue(self) -> None:
-        if not self._is_closed and self._fault() is None:
-            self._since = self._loop.time() - REPORT_SECONDS  # the next error is reported at once
-            self._report(f"not stopped {OVERDUE_SECONDS:.0f} s after the end of its grace time")
-
-    def _report(self, error: str) -> None:
+    def _report(self, event: str, error: str) -> None:
         if error not in self._errors and len(self._errors) < MAX_REPORTED_ERRORS:
             self._errors.add(error)
             self._reported[self._zone_id] = error
-            log.warning("stop or removal failed, trying again", id=self._zone_id, error=error)
+            log.warning(event, id=self._zone_id, error=error)
             self._on_change(self._zone_id)
 
     def _postpone_withdrawal(self) -> None:

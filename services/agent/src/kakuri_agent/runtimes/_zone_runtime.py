@@ -81,7 +81,7 @@ class _Command:
     """A command in progress, which a command of a greater rank replaces.
 
     A removal ranks above every stop, and a stop above every start. Of two starts, the later attempt
-    ranks higher; of two stops or removals, the shorter grace time.
+    ranks higher; of two stops or removals, the shorter grace period.
     """
 
     rank: tuple[_Kind, int]
@@ -323,7 +323,7 @@ class ZoneRuntime:
                 # A pending zone has a start to cancel, and one that is not in the view may have
                 # one. It is cancelled before this removal waits for a slot, because it would create
                 # objects that have to be removed. Such a removal acquires its slot when it leaves
-                # `slot.pause`; with a sidecar, which never enters it, it takes none.
+                # `slot.pause`; with a sidecar, whose `remove` does not enter it, it takes none.
                 if zone is not None and zone.state is not WorkloadState.PENDING:
                     await slot.acquire()
                 if zone is not None and zone.state is WorkloadState.RUNNING:
@@ -348,7 +348,8 @@ class ZoneRuntime:
         )
         try:
             return await self._repeat(
-                lambda: operation(zone_id, grace_seconds, failures.waiting), failures=failures
+                lambda: operation(zone_id, grace_seconds, failures.overdue_after_grace),
+                failures=failures,
             )
         except asyncio.CancelledError:  # e.g. another command replaces this one
             failures.withdraw()
