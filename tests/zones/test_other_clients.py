@@ -39,7 +39,7 @@ def test_delete_of_a_container_that_another_client_deleted_frees_its_id(system):
     await_that("nothing left", lambda: system.ctr("containers", "ls", "-q") == "")
 
 
-def test_stop_with_a_shorter_grace_time_takes_effect_at_once(system):
+def test_stop_with_a_shorter_grace_period_takes_effect_at_once(system):
     system.run("stubborn", *STUBBORN)
     await_that("its first line", lambda: system.log("stubborn") == b"up\n")
     for grace_seconds in (3600, 1):

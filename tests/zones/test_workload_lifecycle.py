@@ -171,7 +171,7 @@ def test_restarted_workload_keeps_its_log_and_counts_restarts(system):
     ("command", "grace", "code"),
     [("trap 'exit 9' TERM; sleep 600 & wait", 30, 9), ("trap '' TERM; sleep 600", 1, 137)],
 )
-def test_stop_sends_sigterm_and_kills_after_the_grace_time(system, command, grace, code):
+def test_stop_sends_sigterm_and_kills_after_the_grace_period(system, command, grace, code):
     system.run("stopped", "sh", "-c", f"echo here; {command}")
     system.await_state("stopped", "running")
     await_that("the first line", lambda: system.log("stopped"))

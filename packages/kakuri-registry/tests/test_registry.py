@@ -419,7 +419,7 @@ def test_second_subscriber_raises_runtime_error_until_the_first_is_unsubscribed(
     registry.subscribe(lambda _change: None)
 
 
-def test_repeated_stop_keeps_the_shorter_grace_time():
+def test_repeated_stop_keeps_the_shorter_grace_period():
     registry = WorkloadRegistry()
     registry.register(workload(), now=0)
     registry.set_desired("wl-1", DesiredState.STOP, now=1, grace_seconds=3600)
@@ -579,7 +579,7 @@ def test_history_whose_oldest_transitions_were_dropped_still_folds_the_last_atte
 
 
 @pytest.mark.parametrize("desired", [DesiredState.STOP, DesiredState.RESTART, DesiredState.REMOVE])
-def test_desired_state_without_a_grace_time_ends_the_run_at_once(desired):
+def test_desired_state_without_a_grace_period_ends_the_run_at_once(desired):
     registry = WorkloadRegistry()
     registry.register(workload(), now=0)
     assert registry.set_desired("wl-1", desired, now=1).grace_seconds == 0

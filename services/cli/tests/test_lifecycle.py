@@ -28,7 +28,7 @@ def test_stop_without_waiting_returns_at_once(kakuri, api):
     assert kakuri("stop", "--no-wait", "web").out == "web  stopping\n"
 
 
-def test_stop_sends_the_grace_time(kakuri, api):
+def test_stop_sends_the_grace_period(kakuri, api):
     api.add("web")
     given = []
     api.on_stop = lambda api, workload_id, grace: given.append(grace)
@@ -178,7 +178,7 @@ def test_version_that_is_not_a_number_is_a_usage_error(kakuri, api, verb, versio
 
 
 @pytest.mark.parametrize("verb", ["stop", "restart", "rm"])
-def test_grace_time_is_rounded_up_to_whole_seconds(kakuri, api, verb):
+def test_grace_period_is_rounded_up_to_whole_seconds(kakuri, api, verb):
     api.add("web")
     option = {"stop": ["--no-wait"], "rm": ["--force"]}.get(verb, [])
     kakuri(verb, "--grace", "250ms", *option, "web")

@@ -52,7 +52,7 @@ async def test_stop_of_an_ended_workload_is_200():
 @pytest.mark.parametrize(
     ("verb", "request_type"), [("stop", StopWorkload), ("restart", RestartWorkload)]
 )
-async def test_grace_time_is_read_from_the_content(verb, request_type):
+async def test_grace_period_is_read_from_the_content(verb, request_type):
     async with api(STOPPING) as call:
         for grace in (0, 3600):
             await call("POST", f"/workloads/a/{verb}", {"grace_seconds": grace})
@@ -208,7 +208,7 @@ async def test_if_match_that_is_not_valid_is_400_and_changes_nothing(
         assert call.asked == []
 
 
-async def test_delete_has_the_grace_time_of_its_query():
+async def test_delete_has_the_grace_period_of_its_query():
     async with api(REMOVING) as call:
         status, body, headers = await call("DELETE", "/workloads/a?grace_seconds=3")
         assert (status, body) == (202, {"id": "a", "state": "running", "desired": "removed"})

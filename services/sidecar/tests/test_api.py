@@ -151,7 +151,7 @@ async def test_check_of_an_invalid_image_is_400(sidecar, query):
     assert json.loads(response.body)["errors"][0]["path"].startswith("query.")
 
 
-async def test_grace_time_is_ten_seconds_by_default(runtime, sidecar):
+async def test_grace_period_is_ten_seconds_by_default(runtime, sidecar):
     await sidecar.post()
     assert (await sidecar.request("POST", "/zones/z/stop")).status == 200
     assert runtime.calls.of("StopContainer")[0].request.timeout == 10

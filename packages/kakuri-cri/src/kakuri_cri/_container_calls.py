@@ -50,7 +50,7 @@ class ContainerCalls(Caller):
         await self.call(_SERVICE.StartContainer, request, timeout=self._seconds(timeout))
 
     async def stop_container(self, container_id: str, grace_seconds: int) -> None:
-        """Stop a container, and kill it after the grace time.
+        """Stop a container, and kill it after the grace period.
 
         Succeeds if the container has already ended. The protocol also requires success if the
         container does not exist, but containerd 1.6 raises NotFound.

@@ -16,8 +16,8 @@ class Timeouts:
     """Seconds that calls may take; the defaults are the kubelet's.
 
     Attributes:
-        usual: For calls without their own timeout. StopContainer and ExecSync add their grace time
-            or timeout to it.
+        usual: For calls without their own timeout. StopContainer and ExecSync add their grace
+            period or timeout to it.
         run_pod_sandbox: For RunPodSandbox, which may boot a virtual machine.
     """
 

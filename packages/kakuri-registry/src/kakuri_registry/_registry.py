@@ -266,10 +266,10 @@ class WorkloadRegistry(ChangePublisher):
         grace_seconds: int = 0,
         trace: str | None = None,
     ) -> WorkloadEntry:
-        """Set the desired state of a workload, and the grace time for stopping it.
+        """Set the desired state of a workload, and the grace period for stopping it.
 
         The latest request wins, except that a removal is final. If the workload was already going
-        to end, a shorter grace time replaces a longer one.
+        to end, a shorter grace period replaces a longer one.
 
         Args:
             workload_id: The workload.

@@ -164,7 +164,7 @@ class AgentClient:
         with_version: bool = False,
         trace: str | None = None,
     ) -> Call[Status]:
-        """Stop a workload: terminate it, kill it after the grace time, and keep its record.
+        """Stop a workload: terminate it, kill it after the grace period, and keep its record.
 
         Args:
             workload_id: The workload.

@@ -6,7 +6,7 @@ from typing import Annotated
 from kakuri_workload import DesiredState, Range, Text, WorkloadState
 
 MAX_GRACE_SECONDS = 3600
-"""Maximum grace time of a stop in seconds."""
+"""Maximum grace period of a stop in seconds."""
 
 MAX_REASON_LENGTH = 64
 """Maximum length of a reason, which is a short code."""

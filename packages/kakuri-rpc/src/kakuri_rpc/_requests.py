@@ -73,7 +73,7 @@ class GetStatus:
 
 @dataclass(frozen=True, slots=True)
 class StopWorkload:
-    """Stop a workload: terminate it, kill it after the grace time, and keep its record.
+    """Stop a workload: terminate it, kill it after the grace period, and keep its record.
 
     Attributes:
         id: The workload.

@@ -20,7 +20,7 @@ STOP_REASONS = (None, "Error", "OOMKilled")
 """The reasons with which a stopped workload ends.
 
 Runtimes report OOMKilled for every container in which a process was once killed for memory, so it
-does not exclude a kill at the end of the grace time."""
+does not exclude a kill at the end of the grace period."""
 
 
 def is_restarted(policy: RestartPolicy, ended: WorkloadState) -> bool:

@@ -48,7 +48,7 @@ class WorkQueue:
 
     def add(self, workload_id: str) -> None:
         """Add a workload, unless it is in the queue already, or the queue is closed."""
-        if self._is_closed:  # the store writes what it has, and reports it, until it is closed
+        if self._is_closed:  # the store closes later and still reports writes
             return
         self._ids[workload_id] = None
         if self._turn is None:

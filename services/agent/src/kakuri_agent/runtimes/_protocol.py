@@ -122,7 +122,7 @@ class Runtime(Protocol):
         """
 
     def stop(self, zone_id: str, grace_seconds: int) -> None:
-        """Begin to stop a zone: its process receives a signal, and is killed after the grace time.
+        """Begin to stop a zone: signal its process, and kill it after the grace period.
 
         If there is no such zone, the view then has it as failed with the reason "Stopped".
         """

@@ -16,7 +16,7 @@ MAX_REMOVALS = 32
 
 STOP_SLOT_SECONDS = 1.0
 """Seconds for which a container that is being stopped keeps the slot of its removal. Most end
-within this time; after it, the removal only waits for the container's grace time to end."""
+within this time; after it, the removal only waits for the container's grace period to end."""
 
 SLOT_SECONDS = 30.0
 """Seconds after which a removal loses its slot and continues without one, so that a stuck removal
@@ -26,7 +26,7 @@ does not delay others."""
 class RemovalQueue:
     """Grants slots in the order in which the removals were requested.
 
-    A removal keeps its position while it is paused, or replaced by one with a shorter grace time,
+    A removal keeps its position while it is paused, or replaced by one with a shorter grace period,
     until `forget`.
     """
 

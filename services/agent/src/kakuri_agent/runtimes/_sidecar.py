@@ -114,7 +114,7 @@ class SidecarZones:
         self.endpoint = endpoint.scheme
         self.handlers: Mapping[str, str] = {}
         self._headers = {"Kakuri-Agent": secrets.token_hex(8)}
-        # Separate pools, so that pulls that hang and stops in their grace time delay no read.
+        # Separate pools, so that pulls that hang and stops in their grace period delay no read.
         self._commands = _client(endpoint, MAX_STARTS + MAX_CONNECTIONS)
         self._reads = _client(endpoint, MAX_CONNECTIONS + MAX_STREAMS)
         # Not the pool: a start that is cancelled while it waits must not be sent.
@@ -155,7 +155,7 @@ class SidecarZones:
     ) -> ZoneStatus | None:
         """Stop a zone; None if there is no such zone."""
         path = f"/zones/{zone_id}/stop?grace_seconds={grace_seconds}"
-        async with while_waiting():  # the sidecar does not report when the grace time begins
+        async with while_waiting():  # the sidecar does not report when the grace period begins
             response = await self._request(self._commands, "POST", path)
         return None if response.status == _NOT_FOUND else _zone(_expect(response, (_OK,)))
 

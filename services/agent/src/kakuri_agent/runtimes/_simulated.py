@@ -133,7 +133,7 @@ class SimulatedRuntime:
             self._schedule_end(zone_id, outcome)
 
     def stop(self, zone_id: str, grace_seconds: int) -> None:  # noqa: ARG002 (it ends at once)
-        """End a running or starting zone at once, without a grace time."""
+        """End a running or starting zone at once, without a grace period."""
         zone = self._zones.get(zone_id)
         if zone is None:
             zone = self._zones[zone_id] = ZoneStatus(zone_id, WorkloadState.PENDING)

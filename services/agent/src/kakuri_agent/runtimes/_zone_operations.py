@@ -83,7 +83,7 @@ class ZoneOperations(Protocol):
         Args:
             zone_id: The zone.
             grace_seconds: Seconds between the signal and the kill of its process.
-            while_waiting: Entered while the zone's process may use its grace time.
+            while_waiting: Entered while the zone's process may use its grace period.
 
         Raises:
             Refused: The runtime did not stop it.
