@@ -827,12 +827,68 @@ async def test_generator_as_body_is_closed_when_an_early_response_ends_its_reque
     assert pieces.closed == [None]
 
 
+async def test_early_response_is_returned_if_the_body_suppresses_the_cancellation():
+    async def body():
+        while True:
+            try:
+                yield b"x" * 1000
+                await asyncio.sleep(0)
+            except asyncio.CancelledError:
+                yield b"y"
+
+    with raw_server(too_large) as (url, _):
+        response = await asyncio.wait_for(requested("async", url, None, "POST", body=body()), 10)
+    assert response.status == 413
+
+
 async def test_generator_of_an_async_iterable_is_closed_by_the_task_that_sent_it():
     pieces = AsyncPieces()
     with raw_server(too_large) as (url, _):
         assert (await requested("async", url, None, "POST", body=pieces)).status == 413
     (task,) = pieces.closed
     assert task.get_coro().__name__ == "_send"
+
+
+class OnlyNext:
+    """An iterator of two pieces without `__iter__`, as the data model allows."""
+
+    def __init__(self):
+        self.pieces = [b"b", b"a"]
+
+    def __next__(self):
+        if not self.pieces:
+            raise StopIteration
+        return self.pieces.pop()
+
+
+class OnlyAnext(OnlyNext):
+    async def __anext__(self):
+        if not self.pieces:
+            raise StopAsyncIteration
+        return self.pieces.pop()
+
+
+class Bare:
+    def __iter__(self):
+        return OnlyNext()
+
+
+class AsyncBare:
+    def __aiter__(self):
+        return OnlyAnext()
+
+
+@pytest.mark.parametrize(
+    ("kind", "make_body"), [("async", Bare), ("async", AsyncBare), ("blocking", Bare)]
+)
+async def test_iterator_without_iter_is_sent(kind, make_body):
+    router = Router()
+    router.add("POST", "/", lambda request: Response(200, [request.body, b"c"]))
+    router.add("GET", "/", lambda request: Response(200, make_body()))
+    async with await serve("127.0.0.1:0", router) as server:
+        url = f"http://{server.endpoint.host}:{server.endpoint.port}/"
+        assert (await requested(kind, url, None, "POST", body=make_body())).body == b"abc"
+        assert (await requested(kind, url, None)).body == b"ab"
 
 
 async def test_generator_of_a_response_is_closed_by_the_task_that_sent_it():

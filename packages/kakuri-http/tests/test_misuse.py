@@ -191,12 +191,13 @@ class Unprintable:
 
 
 @pytest.mark.parametrize("is_async", [True, False])
-async def test_result_that_cannot_be_printed_is_a_500(is_async):
+@pytest.mark.parametrize("result", [Unprintable(), [10**5000]], ids=["raises", "digits"])
+async def test_handler_result_whose_repr_raises_is_a_500(is_async, result):
     async def later(request):
-        return Unprintable()
+        return result
 
     router = Router()
-    router.add("GET", "/", later if is_async else lambda request: Unprintable())
+    router.add("GET", "/", later if is_async else lambda request: result)
     async with await serve("127.0.0.1:0", router) as server, Client(server.endpoint) as client:
         assert (await client.get("/")).status == 500
 

@@ -1,29 +1,42 @@
 """Iterates over the pieces of a body that is sent."""
 
-from collections.abc import (
-    AsyncGenerator,
-    AsyncIterable,
-    AsyncIterator,
-    Generator,
-    Iterable,
-    Iterator,
-)
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Generator, Iterable
 from contextlib import asynccontextmanager
+from typing import Any
+
+
+class Started:
+    """Iterates over an iterator, which needs no `__iter__` or `__aiter__` for that."""
+
+    def __init__(self, iterator: Any) -> None:
+        self._iterator = iterator
+
+    def __iter__(self) -> Any:
+        return self._iterator
+
+    def __aiter__(self) -> Any:
+        return self._iterator
 
 
 @asynccontextmanager
 async def closing_pieces(
     pieces: AsyncIterable[bytes] | Iterable[bytes],
-) -> AsyncIterator[AsyncIterator[bytes]]:
-    """Yield an iterator over the pieces of a body; a generator is closed at the end.
+) -> AsyncIterator[AsyncIterable[bytes]]:
+    """Yield an iterable of the pieces of a body; a generator is closed at the end.
 
-    Otherwise its `finally` would run some time later, and that of an asynchronous one in another
-    task. A class may have a generator as its `__aiter__` or `__iter__`.
+    Without this, a generator's `finally` would run when it is garbage-collected, for an async
+    generator in another task. `__iter__` or `__aiter__` may itself be a generator function, so the
+    iterator is closed, not the iterable.
     """
-    iterator = aiter(pieces) if isinstance(pieces, AsyncIterable) else iter(pieces)
-    iterated = iterator if isinstance(iterator, AsyncIterator) else _as_async(iterator)
+    iterator: Any
+    iterated: Any
+    if isinstance(pieces, AsyncIterable):
+        iterator = iterated = aiter(pieces)
+    else:
+        iterator = iter(pieces)
+        iterated = _as_async(Started(iterator))
     try:
-        yield iterated
+        yield Started(iterated)
     finally:
         if isinstance(iterated, AsyncGenerator):
             await iterated.aclose()
@@ -31,6 +44,6 @@ async def closing_pieces(
             iterator.close()
 
 
-async def _as_async(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+async def _as_async(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
     for piece in pieces:
         yield piece

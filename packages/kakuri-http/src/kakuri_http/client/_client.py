@@ -295,7 +295,7 @@ class Client(Methods[Body, Coroutine[Any, Any, ReceivedResponse]]):
         finally:
             self._pool.release(url.endpoint, connection)
             if (sender := connection.sender) is not None:
-                await asyncio.wait([sender])  # the content, which may be a generator, is closed
+                await asyncio.wait([sender])  # until the body's generator is closed
 
 
 @asynccontextmanager

@@ -57,7 +57,7 @@ class Exchange:
         self.sender: asyncio.Task[None] | None = None
         self.content: StreamedBody | None = None
         self.is_over: bool = False
-        self.is_stopping: bool = False  # the sender was cancelled
+        self.sender_cancelled: bool = False
         self.slice_end: float = 0.0  # monotonic time at which sending lets other tasks run
 
     def fail(self, error: BaseException) -> None:
@@ -71,8 +71,8 @@ class Exchange:
 
     def stop_sending(self) -> None:
         """Cancel the sender, once: another cancellation would interrupt a generator's cleanup."""
-        if self.sender is not None and not self.is_stopping:
-            self.is_stopping = True
+        if self.sender is not None and not self.sender_cancelled:
+            self.sender_cancelled = True
             self.sender.cancel()
 
     def finish(self) -> None:
@@ -284,7 +284,7 @@ class ClientProtocol(Connection):
 
     @property
     def sender(self) -> asyncio.Task[None] | None:
-        """The task that sends the content of a request; None if all of it was sent."""
+        """The task that sends the content of a request; None if no such task is running."""
         return None if self._exchange is None else self._exchange.sender
 
     def end_exchange(self) -> None:
@@ -312,9 +312,11 @@ class ClientProtocol(Connection):
         self.write(self.core.send(END_OF_MESSAGE))
 
     async def _send_piece(self, exchange: Exchange, piece: bytes) -> None:
+        if exchange.sender_cancelled:
+            raise asyncio.CancelledError  # the body's iterator suppressed it
         if self.is_closing:
-            # Wait to be cancelled: first, connection_lost() looks for a response in what was
-            # received. Until then, asyncio would log a warning for each piece.
+            # The transport is closing, and asyncio warns about each write. Wait until
+            # connection_lost(), which first reads a possible early response, cancels this task.
             await asyncio.get_running_loop().create_future()
         if self.is_writing_paused:
             await self._until_writable(exchange)

@@ -1,6 +1,7 @@
 """One request and its response on a server's connection: handler, content, access log."""
 
 import asyncio
+import contextlib
 import contextvars
 import inspect
 import logging
@@ -18,7 +19,7 @@ from kakuri_http.server._router import Route
 
 log = logging.getLogger("kakuri_http")
 
-_repr = reprlib.Repr()  # which does not fail, unlike the __repr__ of what a handler returns
+_repr = reprlib.Repr()  # handles a `__repr__` that raises, but not every other failure
 _repr.maxother = _repr.maxstring = 200
 
 # From Python 3.12 on, a coroutine is only scheduled on the event loop if it suspends.
@@ -195,5 +196,7 @@ async def _wait_for(result: Awaitable[Any]) -> object:
 def wrong_result(route: Route | None, result: object) -> TypeError:
     """Return the error for a handler, or a check, that did not return a response."""
     where = "a check" if route is None else f"the handler of {route.method} {route.pattern}"
-    shown = _repr.repr(result)
-    return TypeError(f"expected a Response from {where}, got {type(result).__name__}: {shown}")
+    got = type(result).__name__
+    with contextlib.suppress(Exception):  # such as of an integer with too many digits
+        got += f": {_repr.repr(result)}"
+    return TypeError(f"expected a Response from {where}, got {got}")
