@@ -224,10 +224,11 @@ async def test_log_that_is_not_followed_is_closed_only_for_another_reader(client
     assert [each.has_yielded for each in logs].count(True) == 1
 
 
-async def test_reads_of_logs_on_one_connection_run_two_at_a_time():
+@pytest.mark.parametrize("start", [lambda answer: answer, asyncio.ensure_future])
+async def test_reads_of_logs_on_one_connection_run_two_at_a_time(start):
     most = running = 0
 
-    async def answer(_request):
+    async def answer():
         nonlocal most, running
         running += 1
         most = max(most, running)
@@ -235,7 +236,7 @@ async def test_reads_of_logs_on_one_connection_run_two_at_a_time():
         running -= 1
         return Log(b"", "1", ended=False)
 
-    async with await serve(ANY_PORT, answer) as server:
+    async with await serve(ANY_PORT, lambda _request: start(answer())) as server:
         reader, writer = await asyncio.open_connection(server.endpoint.host, server.endpoint.port)
         writer.write(b'{"type":"ReadLog","id":"wl-1"}\n' * 20)
         for _ in range(20):

@@ -1,6 +1,7 @@
 import asyncio
 import errno
 import socket
+import ssl
 import time
 
 import pytest
@@ -51,6 +52,47 @@ def connection():
 @pytest.fixture
 async def transport(connection):
     return MemoryTransport(connection)
+
+
+class Decrypted:
+    """Stands in for the SSLObject of a transport: has data that was not delivered, then its end."""
+
+    def __init__(self):
+        self.pieces = [b"a", b"b", b"c"]
+
+    def read(self, size):
+        if not self.pieces:
+            raise ssl.SSLZeroReturnError
+        return self.pieces.pop(0)
+
+
+class Ending(Recorder):
+    def __init__(self, last):
+        super().__init__()
+        self.last = last
+
+    def data_received(self, data):
+        super().data_received(data)
+        if data == self.last:
+            self.close()
+
+    def receive_eof(self):
+        self.events.append("eof")
+
+
+@pytest.mark.parametrize(
+    ("last", "received"), [(b"b", [b"a", b"b"]), (None, [b"a", b"b", b"c", "eof"])]
+)
+async def test_decrypted_data_of_a_lost_connection_is_processed_until_it_is_closed(
+    last, received, monkeypatch
+):
+    connection = Ending(last)
+    transport = MemoryTransport(connection)
+    decrypted = Decrypted()
+    monkeypatch.setattr(transport, "get_extra_info", lambda name: decrypted)
+    transport.lose(ConnectionResetError())
+    await run_pending()
+    assert connection.events[1:-2] == received
 
 
 async def test_close_sends_written_data_first(connection, transport):

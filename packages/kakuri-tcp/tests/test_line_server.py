@@ -273,6 +273,25 @@ async def test_large_replies_in_progress_are_bounded_by_their_size():
     assert most == 3
 
 
+async def test_large_reply_of_a_future_counts_until_it_is_sent():
+    made = []
+
+    def handler(line):
+        made.append(asyncio.get_running_loop().create_future())
+        return LargeReply(made[-1], 400)
+
+    limits = LineServerLimits(write_buffer=1000)
+    async with await listen_lines(LOCAL, handler, limits=limits) as server:
+        answered = asyncio.create_task(exchange(server, b"x\n" * 4))
+        await until(lambda: made)
+        await run_pending()
+        assert len(made) == 3
+        for number in range(4):
+            await until(lambda number=number: len(made) > number)
+            made[number].set_result(b"y")
+        assert await answered == b"y\n" * 4
+
+
 async def test_requests_in_flight_of_a_lost_connection_are_not_counted():
     async def handler(line):
         await asyncio.Event().wait()
@@ -303,6 +322,15 @@ async def test_invalid_reply_closes_the_connection(reply, caplog):
         async with await listen_lines(LOCAL, handler, on_fault=lambda error: b"fault") as server:
             assert await exchange(server, b"a\n") in {b"fault\n", b""}
         assert caplog.records
+
+
+async def test_late_reply_whose_repr_raises_is_reported_and_closes_the_connection(caplog):
+    async def later():
+        return [10**5000]
+
+    async with await listen_lines(LOCAL, lambda line: later()) as server:
+        assert await asyncio.wait_for(exchange(server, b"a\n", end=False), 5) == b""
+    assert "got <list instance>" in caplog.text
 
 
 async def test_reply_that_is_text_is_reported_with_what_was_expected(caplog):

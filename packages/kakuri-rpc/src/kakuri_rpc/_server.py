@@ -45,9 +45,9 @@ class _TooLarge(_NotARequest):
 
 
 _LATE_BYTES: dict[type, int] = {ReadLog: 32_768, ReadMetrics: 16_384}
-"""The bytes as which late replies count that may be large: with the write buffer's 64 KiB, a
-connection has two pieces of logs in progress, or the first pages of as many scrapes as the control
-plane runs at a time. Replies of other kinds are small, or are built when they are sent."""
+"""How many bytes a pending reply to each request counts as. With a write buffer of 64 KiB, a
+connection runs two ReadLog or four ReadMetrics at a time. Replies of other kinds are small, or are
+built when they are sent."""
 
 
 LateReply: TypeAlias = Reply | Callable[[], Reply]
@@ -84,10 +84,11 @@ async def serve(
       but not a valid request gets an `ErrorReply` with every fault, and the connection continues.
 
     Replies keep the order of the requests: while a handler waits, later requests of the same
-    connection are handled, but answered after it. At most two of them may be reads of logs, and
-    their replies are bounded in bytes. An awaitable is cancelled when its connection is
-    lost. A closed connection looks half-closed until a reply is written, so no awaitable should
-    take longer than its request allows.
+    connection are handled, but answered after it. With the default limits, two pending ReadLog
+    requests stop the connection: no later request of any kind is handled until one of them is
+    answered. An awaitable is cancelled when its connection is lost. A closed connection looks
+    half-closed until a reply is written, so no awaitable should take longer than its request
+    allows.
 
     Each request has its own context (contextvars), a copy of this call's: the handler, its
     awaitable, and the function that builds a late reply share it.
@@ -170,11 +171,11 @@ class _Answers:
                 return reply  # small, as `listen_lines` expects of replies that it encodes
             if reply.__class__ in REPLIES:  # much faster than a check for Awaitable
                 return self._encode(cast("Reply", reply))
-            if asyncio.iscoroutine(reply):
-                # `listen_lines` runs it in the context of its line.
-                size = _LATE_BYTES.get(request.__class__)
-                return reply if size is None else LargeReply(reply, size)
-            return asyncio.ensure_future(cast("Awaitable[LateReply]", reply))
+            late = cast("Awaitable[LateReply]", reply)
+            if not asyncio.iscoroutine(late):  # `listen_lines` runs it in the context of its line
+                late = asyncio.ensure_future(late)
+            size = _LATE_BYTES.get(request.__class__)
+            return late if size is None else LargeReply(late, size)
         except (Exception, asyncio.CancelledError):
             log.exception("a request could not be answered")
             return self._fail()

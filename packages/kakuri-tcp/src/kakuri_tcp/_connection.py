@@ -369,7 +369,7 @@ class Connection(Readable):
     def connection_lost(self, exc: Exception | None) -> None:
         """Handle the end of the connection; asyncio calls this."""
         if self._shared is None and self._closing_since is None and not self._eof:
-            self.receive_undelivered()  # a client's replies; a server could not reply any more
+            self.receive_undelivered()  # only in a client: a server can no longer reply
         if exc is not None and self._fault is None:
             self._fault = self._lost(exc)
         self.write = _drop

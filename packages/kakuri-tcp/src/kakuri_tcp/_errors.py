@@ -46,7 +46,10 @@ _repr.maxother = _repr.maxstring = _MAX_SHOWN
 
 def shown(value: object) -> str:
     """Return a value as text for messages; unlike `repr`, this does not fail."""
-    return _repr.repr(value)
+    try:
+        return _repr.repr(value)
+    except Exception:  # noqa: BLE001 - such as of an integer with too many digits
+        return f"<{type(value).__name__} instance>"
 
 
 class TCPError(Exception):

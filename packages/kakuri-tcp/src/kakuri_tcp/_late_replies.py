@@ -1,10 +1,11 @@
 """Replies of line servers that are computed later."""
 
 import asyncio
+import contextvars
 import logging
-from collections.abc import Awaitable, Coroutine, Generator
+from collections.abc import Awaitable, Generator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 _log = logging.getLogger("kakuri_tcp")
 
@@ -18,15 +19,23 @@ class LargeReply:
     sends a thousand requests for large replies has only a few of them in memory.
 
     Attributes:
-        coroutine: Computes the reply.
-        size: The bytes as which it counts.
+        awaitable: Computes the reply.
+        size: How many bytes it counts as until it is sent.
     """
 
-    coroutine: Coroutine[Any, Any, Any]
+    awaitable: Awaitable[Any]
     size: int
 
     def __await__(self) -> Generator[Any, Any, Any]:
-        return self.coroutine.__await__()
+        return self.awaitable.__await__()
+
+
+class Pending(NamedTuple):
+    """A reply that is not ready, with the context of its line and the bytes it counts as."""
+
+    future: asyncio.Future[Any]
+    context: contextvars.Context
+    size: int
 
 
 async def wait_for(awaitable: Awaitable[Any]) -> object:

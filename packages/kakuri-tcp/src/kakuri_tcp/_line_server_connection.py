@@ -25,7 +25,7 @@ from kakuri_tcp._errors import (
     UnexpectedProtocol,
     shown,
 )
-from kakuri_tcp._late_replies import LargeReply, log_exception, wait_for
+from kakuri_tcp._late_replies import LargeReply, Pending, log_exception, wait_for
 from kakuri_tcp._line_limits import LineServerLimits
 from kakuri_tcp._lines import LineDecoder
 
@@ -90,8 +90,7 @@ class LineServerConnection(Connection):
         # in bytes. In place of a line that was refused, its error with size 0.
         self._parsed: list[tuple[Any, int]] = []
         # A list, although it is a queue: it is short, and takes less memory when empty.
-        # A reply that is not ready comes with the context of its line and the bytes it counts as.
-        self._waiting: list[bytes | tuple[asyncio.Future[Any], contextvars.Context, int]] = []
+        self._waiting: list[bytes | Pending] = []
         self._waiting_bytes = 0
         self._watched: asyncio.Future[Any] | None = None  # the first reply, if it is not ready
         self._counted = 0  # waiting replies, as last reported
@@ -239,7 +238,7 @@ class LineServerConnection(Connection):
                 raise HandlerFailed(f"{shown(handler)} raised {shown(error)}") from error
             if waiting or not is_ready:
                 waiting.append(reply)
-                self._waiting_bytes += len(reply) if is_ready else reply[2]
+                self._waiting_bytes += len(reply) if is_ready else reply.size
                 self._collect_replies(replies)
             else:
                 replies.append(reply)
@@ -260,21 +259,21 @@ class LineServerConnection(Connection):
 
     def _start(
         self, awaitable: Awaitable[Any], received: int, context: contextvars.Context
-    ) -> tuple[asyncio.Future[Any], contextvars.Context, int]:
+    ) -> Pending:
         """Run an awaitable; from Python 3.12 on, a coroutine that never waits is done at once."""
         size = 0
-        if asyncio.isfuture(awaitable):
-            return awaitable, context, size
         if isinstance(awaitable, LargeReply):
-            size, awaitable = awaitable.size, awaitable.coroutine
+            size, awaitable = awaitable.size, awaitable.awaitable
+        if asyncio.isfuture(awaitable):
+            return Pending(awaitable, context, size)
         if not isinstance(awaitable, Awaitable):
             raise HandlerFailed(f"expected bytes or an awaitable as reply, got {shown(awaitable)}")
         coroutine = awaitable if isinstance(awaitable, Coroutine) else wait_for(awaitable)
         self.turns.expect(received)
         if sys.version_info >= (3, 12):
             task = asyncio.Task(coroutine, loop=self._loop, context=context, eager_start=True)
-            return task, context, size
-        return self._loop.create_task(coroutine, context=context), context, size
+            return Pending(task, context, size)
+        return Pending(self._loop.create_task(coroutine, context=context), context, size)
 
     def _parse_lines(self) -> bool:
         """Parse the next lines, the first of a connection alone; return whether there is one."""
@@ -376,8 +375,8 @@ class LineServerConnection(Connection):
     def _cancel_waiting(self) -> None:
         for reply in self._waiting:
             if not isinstance(reply, bytes):
-                reply[0].cancel()
-                reply[0].add_done_callback(log_exception)
+                reply.future.cancel()
+                reply.future.add_done_callback(log_exception)
         self._waiting.clear()
         self._waiting_bytes = 0
         self._count_waiting()

@@ -21,7 +21,10 @@ class Readable(asyncio.Protocol):
 
     @property
     def was_opened(self) -> bool:
-        """Whether the connection is or was open; a server's begins before, when it is accepted."""
+        """Whether the transport was ever connected.
+
+        A server creates the object earlier, when it accepts the socket.
+        """
         return self._transport is not None or self._closing_since is not None
 
     @property
@@ -38,8 +41,9 @@ class Readable(asyncio.Protocol):
     def receive_undelivered(self) -> None:
         """Process decrypted data that the event loop drops with a lost TLS connection.
 
-        uvloop drops it if reading was paused when the peer closed the connection, both loops if the
-        peer reset it then.
+        This happens while reading is paused: with uvloop when the peer closes, and with both loops
+        when the peer resets the connection. All of the data is processed at once, at most what
+        OpenSSL and the event loop buffer, until the connection is closed from this side.
         """
         transport = self._transport
         tls = None if transport is None else transport.get_extra_info("ssl_object")
@@ -48,13 +52,14 @@ class Readable(asyncio.Protocol):
         import ssl  # noqa: PLC0415 (loaded already, as the connection has TLS)
 
         try:
-            while data := tls.read(_READ_SIZE):
+            while self._closing_since is None and (data := tls.read(_READ_SIZE)):
                 self.data_received(data)
         except ssl.SSLZeroReturnError:
             pass
         except ssl.SSLError:
             return  # there is no more, and no close_notify
-        self.eof_received()
+        if self._closing_since is None:
+            self.eof_received()
 
     def pause_reading(self) -> None:
         """Stop reading until `resume_reading`; may be called at any time, any number of times.
