@@ -1,6 +1,7 @@
 """Calls of all kinds, against our own server and against grpcio's."""
 
 import asyncio
+import contextlib
 import gc
 import math
 import socket
@@ -84,6 +85,36 @@ def test_server_that_was_closed_listens_again_in_another_event_loop(tmp_path):
         return response.text
 
     assert [asyncio.run(ask()) for _ in range(2)] == ["a", "a"]
+
+
+def test_server_that_a_handler_outlived_listens_again_in_another_event_loop(tmp_path):
+    async def outlive(request, call):
+        is_running.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await may_end.wait()
+        await may_end.wait()
+        return EchoResponse(text=request.text)
+
+    async def ask(*, closes_early):
+        endpoint = await server.listen(f"unix:{tmp_path}/s")
+        async with Channel(endpoint) as channel:
+            call = asyncio.create_task(channel.call(UNARY, EchoRequest(text="a"), timeout=9.0))
+            await is_running.wait()
+            if closes_early:
+                await server.close()
+                with pytest.raises(Unavailable):
+                    await call
+            may_end.set()
+            await until(lambda: not server._running)
+            if not closes_early:
+                assert (await call).text == "a"
+                await server.close()
+
+    server = Server()
+    server.add(UNARY, outlive)
+    for closes_early in (True, False):
+        is_running, may_end = asyncio.Event(), asyncio.Event()
+        asyncio.run(ask(closes_early=closes_early))
 
 
 async def test_timeout_that_is_infinite_is_none_and_nan_raises_value_error(channel):

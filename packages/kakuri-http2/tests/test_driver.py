@@ -377,6 +377,26 @@ async def test_handler_that_on_end_has_cancelled_is_not_interrupted_while_it_cle
         await asyncio.wait_for(cleaned.wait(), 5)
 
 
+async def test_handler_that_on_end_has_not_cancelled_is_cancelled_with_its_connection(tmp_path):
+    is_waiting, is_reset, is_over = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def handler(exchange):
+        exchange.on_end = is_reset.set
+        try:
+            is_waiting.set()
+            await asyncio.Event().wait()
+        finally:
+            is_over.set()
+
+    async with connected(tmp_path, handler) as driver:
+        exchange = await driver.open(CALL)
+        await is_waiting.wait()
+        exchange.cancel()
+        await is_reset.wait()
+        driver.peers[0].abort()
+        await asyncio.wait_for(is_over.wait(), 5)
+
+
 def test_handler_that_cannot_be_called_raises_type_error():
     with pytest.raises(TypeError, match="expected a function as handler, got None"):
         ServerDriver(None)

@@ -107,7 +107,7 @@ class Server:
     A handler that raises a StatusError, such as `NotFound("no order 7")`, ends its call with that
     status. Any other exception is logged and ends it with INTERNAL; the client does not see what it
     says. When the client's deadline is over, or it has cancelled the call, the handler is
-    cancelled.
+    cancelled, but only once: a second cancellation would interrupt its cleanup.
     """
 
     def __init__(self, limits: Limits | None = None) -> None:
@@ -173,7 +173,7 @@ class Server:
             connection.driver.close()
         await asyncio.gather(*draining)
         self._deadlines.close()
-        del self._deadlines  # the server may listen again, also in another event loop
+        del self._deadlines  # belongs to one event loop; the server may listen again in another
         self._resources.close()
 
     def abort_connections(self) -> None:
@@ -239,9 +239,10 @@ class Server:
         method, handler = found
         requests = Requests(exchange, method, connection)
         running = _Running(call.remaining)
+        deadlines = self._deadlines  # of this event loop, even if the handler outlives the server
         exchange.on_end = running.end
         if running.deadline < math.inf:
-            self._deadlines.add(running)
+            deadlines.add(running)
         try:
             await self._respond(method, handler, requests, call, connection.codec)
             call.finish(StatusCode.OK)
@@ -262,7 +263,7 @@ class Server:
             self._fail(call, error)
         finally:
             requests.close()
-            self._deadlines.discard(running)
+            deadlines.discard(running)
             exchange.on_end = None
 
     def _fail(self, call: ServerCall, error: BaseException) -> None:

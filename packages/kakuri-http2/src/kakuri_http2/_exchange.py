@@ -74,7 +74,8 @@ class Exchange:
         trailers: The fields after the peer's content; empty until they arrive.
         is_complete: Whether the peer has ended its side.
         on_end: Called when the exchange ends before it is complete. It runs while a frame is being
-            handled, so it must not call the connection.
+            handled, so it must not call the connection. In a server, it may cancel the handler,
+            which is then not cancelled again when the connection is lost.
     """
 
     def __init__(
@@ -232,7 +233,10 @@ class Exchange:
             raise copy(self._ended)
 
     async def _wait(self) -> None:
-        """Wait until anything happens; several tasks may read, send and wait at a time."""
+        """Wait until the state of the exchange changes; the caller checks its condition again.
+
+        Any number of tasks may wait.
+        """
         waiter = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
         try:

@@ -71,9 +71,11 @@ class ServerDriver(Driver[ServerConnection]):
     def connection_lost(self, exc: Exception | None) -> None:
         """Handle the end of the transport: cancel the handlers that still run.
 
-        `Exchange.on_end` may have cancelled some earlier; again would interrupt their cleanup.
+        A handler that the `on_end` of its exchange has cancelled is skipped, because a second
+        cancellation would interrupt its cleanup.
         """
         super().connection_lost(exc)
         for task, exchange in self._tasks.items():
-            if exchange.on_end is None or not exchange.is_aborted:
+            has_ended = exchange.on_end is not None and exchange.is_aborted
+            if not (has_ended and task.cancelling()):
                 task.cancel()
