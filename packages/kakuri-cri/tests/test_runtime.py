@@ -79,7 +79,9 @@ async def test_timeout_of_a_call_includes_decoding_the_response(busy):
     calls = []
     channel = ScriptedChannel(ListContainers=api.ListContainersResponse(containers=MANY))
     runtime = Runtime(channel, on_call=lambda name, _, status: calls.append((name, status)))
-    with pytest.raises(CallTimeout, match="ListContainers: the response was not decoded in time"):
+    with pytest.raises(
+        CallTimeout, match="ListContainers: the deadline passed before the response"
+    ):
         await keep_busy(runtime).list_containers({}, timeout=0.01)
     assert calls == [("ListContainers", "DEADLINE_EXCEEDED")]
 
@@ -123,6 +125,20 @@ async def test_request_of_wrong_type_raises_type_error_and_is_not_sent():
         await runtime.call(service.StopContainer, api.VersionRequest(), timeout=1)
     with pytest.raises(TypeError, match="class GetEventsRequest, got None"):
         runtime.stream(service.GetContainerEvents, None, timeout=1)
+    assert channel.calls == []
+
+
+@pytest.mark.parametrize("timeout", ["5", True])
+async def test_timeout_of_a_call_that_is_not_a_number_raises_type_error(timeout):
+    channel = ScriptedChannel()
+    runtime = Runtime(channel)
+    message = f"^expected seconds or None as timeout, got {timeout!r}$"
+    with pytest.raises(TypeError, match=message):
+        await runtime.version(timeout)
+    with pytest.raises(TypeError, match=message):
+        runtime.stream(
+            api.RuntimeService.GetContainerEvents, api.GetEventsRequest(), timeout=timeout
+        )
     assert channel.calls == []
 
 

@@ -100,10 +100,11 @@ class Caller:
 
         Raises:
             CriError: The call failed; the class depends on how.
-            TypeError: The request is not an instance of the method's request class.
+            TypeError: The request is not an instance of the method's request class, or the timeout
+                is not a number.
             EncodeError: A field of the request has a value that its kind cannot hold.
         """
-        data = _encoded(method, request)
+        data = _encoded(method, request, timeout)
         began = time.monotonic()
         deadline = asyncio.get_running_loop().time() + (math.inf if timeout is None else timeout)
         status = detail = "CANCELLED"
@@ -130,8 +131,11 @@ class Caller:
     def stream(
         self, method: Method[Request, Response], request: Request, *, timeout: float | None
     ) -> Events[Response]:
-        """Call any method in which the server streams; see `call` for the arguments."""
-        data = _encoded(method, request)
+        """Call any method in which the server streams.
+
+        See `call` for the arguments. The timeout does not include decoding.
+        """
+        data = _encoded(method, request, timeout)
         responses = self._channel.stream(method.path, data, timeout=timeout)
         return Events(method, responses, self._codec)
 
@@ -160,7 +164,10 @@ def expected(name: str, field: str, value: T | None) -> T:
     return value
 
 
-def _encoded(method: Method[Request, Response], request: Request) -> bytes:
+def _encoded(method: Method[Request, Response], request: Request, timeout: object) -> bytes:
+    """Check the arguments of a call, and return the encoded request."""
+    if not isinstance(timeout, int | float | None) or isinstance(timeout, bool):
+        raise TypeError(f"expected seconds or None as timeout, got {timeout!r:.80}")
     # A message of another class could be encoded, too, but the runtime would misinterpret its
     # fields.
     if not isinstance(request, method.request):

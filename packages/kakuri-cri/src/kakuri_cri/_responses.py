@@ -22,6 +22,12 @@ async def read_response(
 ) -> T:
     """Decode a response without holding the event loop for long.
 
+    Args:
+        codec: Decodes large responses in its thread.
+        method: The method that was called.
+        data: The encoded response.
+        deadline: When to give up, by the event loop's clock.
+
     Raises:
         CallTimeout: The deadline passed before a large response was decoded.
         CallUnanswered: The response is not a valid message of the method's type.
@@ -60,7 +66,7 @@ async def _decoded(
     try:
         return await codec.decode(data, cls, deadline=deadline)
     except TimeoutError:
-        text = "the response was not decoded in time"
+        text = "the deadline passed before the response was decoded"
         raise CallTimeout(name_of(method), text, "DEADLINE_EXCEEDED") from None
     except DecodeError as error:
         text = printable(f"the response is not a valid {cls.__name__}: {error}")

@@ -98,7 +98,7 @@ class StatsCalls(Caller):
         Args:
             labels: All of them must match exactly.
             visit: The function; it must not raise.
-            timeout: Seconds for the call; `timeouts.usual` if None.
+            timeout: Seconds for the call, without decoding the items; `timeouts.usual` if None.
         """
         selected = api.ContainerStatsFilter(label_selector=labels)
         request = api.ListContainerStatsRequest(filter=selected)
