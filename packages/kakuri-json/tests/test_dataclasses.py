@@ -259,7 +259,7 @@ class SetsDoubled:
 
 
 @pytest.mark.parametrize("name", ["Doubles", "FrozenDoubles", "SetsDoubled"])
-def test_constructor_of_code_without_a_file_is_called(name):
+def test_handwritten_constructor_of_a_class_created_by_exec_is_called(name):
     names = {"__name__": __name__}
     exec(EXECUTED, names)  # as python -c does
     cls = names[name]

@@ -192,7 +192,7 @@ class B:
 )
 def test_decode_of_each_type_returns_its_value(kind, text, value):
     if value is None and text != "null":
-        with pytest.raises(UnsupportedTypeError, match="expected keys with a string form"):
+        with pytest.raises(UnsupportedTypeError, match="expected hashable keys with a string form"):
             kakuri_json.decode(text, type=kind)
         return
     for _ in range(2):
@@ -538,3 +538,28 @@ def test_time_without_offset_does_not_fit_bounds_with_one():
     bound = at.Gt(dt.datetime(2026, 1, 1, tzinfo=dt.UTC))
     with pytest.raises(ValidationError, match="expected a date and time"):
         kakuri_json.convert(bound.gt.replace(tzinfo=None), Annotated[dt.datetime, bound])
+
+
+class Unhashable(Enum):
+    ONE = "one"
+    TWO = "two"
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+
+@dataclass
+class HasUnhashable:
+    required: Unhashable
+    optional: Unhashable | None = None
+    several: list[Unhashable] = field(default_factory=list)
+
+
+def test_enum_without_hash_is_decoded_and_encoded_in_unions_and_lists():
+    value = HasUnhashable(Unhashable.ONE, Unhashable.TWO, [Unhashable.ONE])
+    data = kakuri_json.encode(value)
+    assert data == b'{"required":"one","optional":"two","several":["one"]}'
+    assert kakuri_json.decode(data, type=HasUnhashable) == value
+    assert kakuri_json.decode('"one"', type=Unhashable | None) is Unhashable.ONE
+    with pytest.raises(UnsupportedTypeError, match="expected hashable keys"):
+        kakuri_json.decode("{}", type=dict[Unhashable, int])

@@ -17,7 +17,7 @@ from kakuri_protobuf._wire import write_varint
 
 
 class Word(str):
-    """A class derived from str, with another text for people than for programs."""
+    """A class derived from str whose `encode` returns other bytes."""
 
     __slots__ = ()
 

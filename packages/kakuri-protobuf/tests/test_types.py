@@ -37,7 +37,11 @@ REFUSED = [
     ("a message that is not optional", Annotated[Part, 1], "expected Part | None"),
     ("a union", Annotated[str | bytes, 1], "expected X or X | None"),
     ("an enum without members", Annotated[NoNames, 1], "expected an enum with members"),
-    ("an open one", Annotated[NoOpenNames | None, 1], "expected an enum with members"),
+    (
+        "an open enum without members",
+        Annotated[NoOpenNames | None, 1],
+        "expected an enum with members",
+    ),
     ("a list", Annotated[list[str], 1], "expected a type with a wire format"),
     ("a tuple of two", Annotated[tuple[str, str], 1], "expected tuple[X, ...]"),
     ("a mapping by float", Annotated[Mapping[float, str], 1], "integers, bool or str as keys"),
@@ -145,7 +149,7 @@ def test_value_error_of_post_init_is_a_decode_error_with_its_path():
         decode(data[7:], type=Short)
 
 
-def test_constructor_of_code_without_a_file_is_called():
+def test_handwritten_constructor_of_a_class_created_by_exec_is_called():
     names: dict[str, Any] = {"__name__": __name__, "Annotated": Annotated, "dataclass": dataclass}
     source = """
 @dataclass

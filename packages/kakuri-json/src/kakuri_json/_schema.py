@@ -225,7 +225,8 @@ def _without_null(shape: Shape) -> Shape:
 def _accepts(shape: Shape, default: Any) -> bool:
     """Return whether documents may contain a default; some defaults only mean an absent field."""
     if default is None:
-        return shape == Anything() or (isinstance(shape, Union) and Scalar("null") in shape.members)
+        null = Scalar("null")
+        return isinstance(shape, Anything) or (isinstance(shape, Union) and null in shape.members)
     if isinstance(shape, Constrained):
         return all(constraint.holds(default) for constraint in shape.constraints)
     return True

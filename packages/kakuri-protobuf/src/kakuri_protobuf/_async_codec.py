@@ -96,7 +96,9 @@ class AsyncCodec:
         loop = asyncio.get_running_loop()
         when = None if deadline == math.inf else deadline
         async with asyncio.timeout_at(when), self._lock:
-            if loop.time() >= deadline:  # an idle thread would begin before the timeout ends this
+            # Otherwise an idle thread would start the work before the event loop delivers the
+            # timeout.
+            if loop.time() >= deadline:
                 raise TimeoutError
             return await loop.run_in_executor(self._executor, work)
 

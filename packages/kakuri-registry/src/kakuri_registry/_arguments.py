@@ -60,10 +60,11 @@ def check_workload(workload: object) -> None:
     """Raise TypeError or ValueError unless it is a Workload that a store can load again."""
     if not isinstance(workload, Workload):
         raise TypeError(f"expected a Workload, got {workload!r:.80}")
-    # Conditions before the calls spare most of them.
+    # Inline conditions avoid most of the calls.
     check_kind(workload.id, str, "the id of a workload")
     if len(workload.id) > MAX_ID_LENGTH or not is_id(workload.id):
-        raise ValueError(f"expected the id of a workload, got {workload.id!r:.80}")
+        rule = f"1 to {MAX_ID_LENGTH} of a-z, 0-9 and '-', with a letter or digit at each end"
+        raise ValueError(f"expected a workload id ({rule}), got {workload.id!r:.80}")
     if workload.image not in _valid_images:
         _check_image(workload.image)
     memory, cpu, restarts = workload.memory_mb, workload.cpu_millicores, workload.max_restarts

@@ -82,7 +82,7 @@ class WorkloadRegistry(ChangePublisher):
             DuplicateWorkload: Another workload already has this id.
             RegistryFull: The registry has `max_workloads` workloads.
             TypeError: The argument is not a Workload, or a field or `now` has the wrong type.
-            ValueError: A store could not load the workload or the time again.
+            ValueError: A value is outside the range that a store can load.
         """
         check_workload(workload)
         if workload.id in self._entries:

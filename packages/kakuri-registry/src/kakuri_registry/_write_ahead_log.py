@@ -182,7 +182,8 @@ def read_logged_pages(path: Path) -> LoggedPages:
         at, number, commits = 0, 0, []
         while len(frame := log.read(FRAME_HEADER)) == FRAME_HEADER:
             at += 1
-            # Frames from before the reset have other salts; so may a damaged one in between.
+            # Frames from before the reset have other salts. So can a damaged frame, so the scan
+            # continues to the end of the file.
             if frame[FRAME_SALTS : FRAME_SALTS + 8] == salts:
                 number = at
                 if frame[4:8] != NO_COMMIT:
@@ -231,7 +232,10 @@ def log_problem(logged: LoggedPages, complete: int) -> StoreProblem | None:
 
 
 def _checksum(data: bytes, header: bytes, sums: bytes = bytes(8)) -> bytes:
-    """Add data to the checksum of a log; its header has the order of bytes in the data."""
+    """Add data to the checksum of a log.
+
+    The magic number in the header determines the byte order.
+    """
     first, second = struct.unpack(">II", sums)
     order = ">" if header[3] & 1 else "<"
     for one, other in struct.iter_unpack(f"{order}II", data):

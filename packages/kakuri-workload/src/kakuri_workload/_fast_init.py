@@ -16,6 +16,9 @@ from dataclasses import MISSING, fields
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
+_CREATE = "__create_fn__"
+"""The function in which dataclasses generate methods. By its name, kakuri-json and kakuri-protobuf
+recognize a constructor that only sets fields (`_GENERATED` there)."""
 
 
 def fast_init(cls: type[T]) -> type[T]:
@@ -40,8 +43,7 @@ def fast_init(cls: type[T]) -> type[T]:
     for each in fields(cls):  # type: ignore[arg-type]
         if each.default_factory is not MISSING or each.kw_only or not each.init:
             raise TypeError(f"expected a plain argument for {cls.__name__}.{each.name}")
-    # Named as by dataclasses, so that codecs recognize a constructor that only sets fields.
-    lines = ["def __create_fn__():", f" def __init__(self, {', '.join(names)}):"]
+    lines = [f"def {_CREATE}():", f" def __init__(self, {', '.join(names)}):"]
     lines += ["  set_class(self, '__class__', twin)"]
     lines += [f"  self.{name} = {name}" for name in names]
     lines += ["  self.__class__ = cls", " return __init__"]
@@ -54,7 +56,7 @@ def fast_init(cls: type[T]) -> type[T]:
         ),
     }
     exec("\n".join(lines), scope)  # noqa: S102 (the names of fields are identifiers)
-    given, init = cls.__init__, scope["__create_fn__"]()
+    given, init = cls.__init__, scope[_CREATE]()
     init.__defaults__, init.__annotations__ = given.__defaults__, given.__annotations__
     init.__qualname__, init.__module__ = given.__qualname__, cls.__module__
     cls.__init__ = init  # type: ignore[method-assign]  # the signature is the same

@@ -23,7 +23,7 @@ from kakuri_json._decode.construction import build_set, construction, constructo
 from kakuri_json._decode.layouts import Layout, record_order
 from kakuri_json._decode.string_batches import reader_of_pairs, reader_of_strings
 from kakuri_json._limits import DEFAULT_LIMITS
-from kakuri_json._syntax.scanning import NOT_SPECIAL, PLAIN
+from kakuri_json._syntax.scanning import LATIN_FIRST, PLAIN
 from kakuri_json._syntax.strings import quote
 from kakuri_json._types.shapes import (
     Constrained,
@@ -43,8 +43,8 @@ _MAX_PATTERN = 100_000
 """Maximum length of a record's regular expression, in characters. The expression of a nested class
 is repeated for each field of that class."""
 _MANY_STRINGS = 8
-"""Number of strings in an expression above which matching them as fast as possible is not worth the
-time of compiling it, which holds an event loop."""
+"""Number of strings above which an expression uses `LATIN_FIRST`. It compiles faster, but matches
+other characters than Latin-1 more slowly; compiling blocks the event loop."""
 NO_MATCH = object()
 """The result of a decoder for a document that its expression does not accept."""
 
@@ -61,7 +61,7 @@ def compile_decoder(shape: Shape, layout: Layout) -> Callable[[str], Any]:
     part = compiler.part(shape, layout.order)
     pattern = f"{compiler.space}{part.pattern}{compiler.space}"
     compiler.constants["NO_MATCH"] = NO_MATCH
-    compiler.constants["match"] = compiled(pattern).fullmatch
+    compiler.constants["match"] = compile_pattern(pattern).fullmatch
     lines = ["m = match(text)", "if m is None: return NO_MATCH"]
     lines += compiler.brief_reading(part.brief or part)
     lines += compiler.unpacking()
@@ -70,10 +70,10 @@ def compile_decoder(shape: Shape, layout: Layout) -> Callable[[str], Any]:
     return compiler.function("text", [*lines, *part.result])
 
 
-def compiled(pattern: str) -> re.Pattern[str]:
-    """Compile an expression of parts."""
+def compile_pattern(pattern: str) -> re.Pattern[str]:
+    """Compile the regular expression of a part, choosing the classes of its strings."""
     if pattern.count(PLAIN) > _MANY_STRINGS:
-        pattern = pattern.replace(PLAIN, NOT_SPECIAL)
+        pattern = pattern.replace(PLAIN, LATIN_FIRST)
     return re.compile(pattern.replace(CAPTURE, "("))
 
 
@@ -217,7 +217,7 @@ class Compiler(ScalarCompiler):
             part.code = f"({named.code}, {part.code})"
             part.pattern = self.space.join((named.pattern, ":", part.pattern))
             part.conditions = named.conditions + part.conditions
-        self.constants["find"] = compiled(part.pattern).finditer
+        self.constants["find"] = compile_pattern(part.pattern).finditer
         item = f"{self.space}{part.pattern.replace(CAPTURE, '(?:')}{self.space}{end}"
         return f"{item}(?>(?:,{item}){{0,{most}}})", part.code, part.conditions
 

@@ -242,7 +242,7 @@ def _union(
     return conversion.mismatch(path, shape, value, start)
 
 
-def _fields_of(shape: Record) -> str:
+def _expected_fields(shape: Record) -> str:
     if shape.by_json_name:
         return f"one of {', '.join(map(shorten, shape.by_json_name))}"
     return "no fields" if shape.tag is None else "no other fields"
@@ -274,7 +274,7 @@ def _record(
                 conversion.fault(inside, expected, begin)
         elif not shape.ignore_unknown:
             suggestion = suggest(key, fields) if len(conversion.faults) < _MAX_SUGGESTIONS else ""
-            message = f"expected {_fields_of(shape)}, got {shorten(key)}{suggestion}"
+            message = f"expected {_expected_fields(shape)}, got {shorten(key)}{suggestion}"
             conversion.fault(inside, message, begin)
         else:
             cursor.whole(member)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any, TypeAlias
 
-from kakuri_json._decode.compile_decoder import Compiler, compiled
+from kakuri_json._decode.compile_decoder import Compiler, compile_pattern
 from kakuri_json._decode.compile_scalars import MAX_REPEATS, NotRegular
 from kakuri_json._decode.layouts import USUAL, Layout, layout_of
 from kakuri_json._decode.string_batches import read_accepted
@@ -55,7 +55,7 @@ def compile_run(item: Shape, layout: Layout, key: Shape | None = None) -> tuple[
     compiler = Compiler(layout, [])
     # Check what follows, because a prefix of a long number is also a number.
     pattern, code, conditions = compiler.loop(item, layout.order, key, MAX_REPEATS, r"(?=[,\]}])")
-    compiler.constants["match"] = compiled(pattern).match
+    compiler.constants["match"] = compile_pattern(pattern).match
     lines = ["run = match(text, position, most)", "if run is None: return None"]
     at_once = compiler.at_once(item, key, code, conditions)
     if at_once is not None:

@@ -107,7 +107,8 @@ _SCALARS: dict[str, Encoder] = {
 
 
 def _choice(shape: Choice) -> Encoder:
-    if not all(type(encoded) is str for encoded, _ in shape.rows):
+    # An Enum that defines `__eq__` has no hash.
+    if not all(type(text) is str and isinstance(value, abc.Hashable) for text, value in shape.rows):
         raise _NotPlain
     texts = {decoded: quote(encoded) for encoded, decoded in shape.rows}
     kinds = {type(decoded) for _, decoded in shape.rows}

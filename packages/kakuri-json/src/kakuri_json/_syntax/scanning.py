@@ -20,7 +20,11 @@ PLAIN: Final = r"[ !#-\[\]-\U0010ffff]*+"
 """The characters of a string that stand for themselves: all except the quote, the backslash and
 control characters. A class of allowed characters matches faster than a negated one."""
 NOT_SPECIAL: Final = r'[^"\\\x00-\x1f]*+'
-"""The same characters, as a class that compiles in 25 µs instead of some milliseconds."""
+"""The same characters, as a class that compiles in 25 µs instead of some milliseconds, but matches
+more slowly."""
+LATIN_FIRST: Final = r"[ !#-\[\]-\xff]*+" + NOT_SPECIAL
+"""The same characters, as two classes that compile in 50 µs. The first one matches Latin-1 as fast
+as `PLAIN`; the second one matches the rest."""
 ESCAPE: Final = r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})'
 """One escape, including lone surrogates."""
 

@@ -22,13 +22,13 @@ from kakuri_json._types.generics import (
     Arguments,
     Scope,
     bind,
-    evaluated,
     hints_of,
     is_alias,
     is_read_only,
     is_typed_dict,
+    lazy_attribute,
     parameters_of,
-    resolved,
+    resolve_forward_references,
     shapes_of,
     unbound,
     without_defaults,
@@ -162,7 +162,7 @@ def _generic(annotation: Any, origin: Any, arguments: tuple[Any, ...], scope: Sc
 
 
 _open_aliases: dict[Any, int] = {}
-"""For each alias that is being read: the number of records that had been begun before it."""
+"""For each alias that is being read: how many records were in progress when it was last entered."""
 
 
 def _alias(alias: Any, arguments: Arguments | None) -> Shape:
@@ -173,7 +173,8 @@ def _alias(alias: Any, arguments: Arguments | None) -> Shape:
     scope = bind(alias, arguments, _shape)
     _open_aliases[alias] = len(_in_progress)
     try:
-        return _shape(resolved(alias, evaluated(alias, "__value__")), scope)
+        value = lazy_attribute(alias, "__value__")
+        return _shape(resolve_forward_references(alias, value), scope)
     finally:
         if before is None:
             del _open_aliases[alias]
@@ -228,7 +229,7 @@ def _literal_choice(hint: Any, scope: Scope) -> Choice | None:
             hint = typing.get_args(hint)[0]
         elif is_alias(hint) and hint not in aliases:
             aliases.append(hint)  # it may stand for itself
-            hint = resolved(hint, evaluated(hint, "__value__"))
+            hint = resolve_forward_references(hint, lazy_attribute(hint, "__value__"))
         else:
             break
     if typing.get_origin(hint) is Literal:
@@ -243,7 +244,7 @@ def _key(annotation: Any, argument: Any, scope: Scope) -> Shape:
     if isinstance(key, Anything):
         return Scalar("string")  # as in a dict without arguments: every key in JSON is a string
     if not _is_textual(key):
-        raise UnsupportedTypeError(f"expected keys with a string form, got {annotation!r}")
+        raise UnsupportedTypeError(f"expected hashable keys with a string form, got {annotation!r}")
     return key
 
 
@@ -251,26 +252,28 @@ def _is_textual(shape: Shape) -> bool:
     if isinstance(shape, Constrained):
         return _is_textual(shape.inner)
     if isinstance(shape, Choice):
-        return all(type(value) is str for value, _ in shape.rows)
+        rows = shape.rows
+        return all(type(text) is str and isinstance(key, abc.Hashable) for text, key in rows)
     return isinstance(shape, Text) or shape == Scalar("string")
 
 
 def record_of(cls: Any) -> Record:
-    """Return the (cached) record with which instances of a dataclass are encoded.
+    """Return the record for encoding instances of a dataclass; cached.
 
     An instance does not know its type arguments. If its class can't be read without them, its
     parameters stand for any value.
     """
     cache = cache_of(cls)
-    if cache.written is None:
+    if cache.encoded_record is None:
         try:
-            cache.written = shape_of(cls)
+            cache.encoded_record = shape_of(cls)
         except UnsupportedTypeError:
             parameters = parameters_of(cls)
             if not parameters:
                 raise
-            cache.written = shape_of(cls, (Anything(of_variable=True),) * len(parameters))
-    record: Record = cache.written
+            anything = Anything(stands_for_variable=True)
+            cache.encoded_record = shape_of(cls, (anything,) * len(parameters))
+    record: Record = cache.encoded_record
     return record
 
 

@@ -89,17 +89,17 @@ class Cache:
         cls: The class. A subclass inherits this attribute from its base, but needs its own Cache.
         encode: Prints an instance of exactly this class; `no_encoder` until it is compiled.
         record: The shape of the class without type arguments.
-        written: The shape with which instances are encoded.
+        encoded_record: The record for encoding instances of the class.
         codecs: The codecs of types that this class is a part of.
     """
 
-    __slots__ = ("cls", "codecs", "encode", "record", "written")
+    __slots__ = ("cls", "codecs", "encode", "encoded_record", "record")
 
     def __init__(self, cls: type[Any]) -> None:
         self.cls = cls
         self.encode: Encoder = no_encoder
+        self.encoded_record: Any = None
         self.record: Any = None
-        self.written: Any = None
         self.codecs: dict[int, Any] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -211,7 +211,7 @@ def _describe_range(bounds: dict[str, Any]) -> str:
 
 
 def _or_null(constraint: Constraint) -> Constraint:
-    """Return a constraint that null meets as well."""
+    """Return a copy of a constraint that also accepts null."""
     holds = constraint.holds
     return replace(constraint, holds=lambda value: value is None or holds(value))
 
@@ -235,7 +235,7 @@ def constrain(shape: Shape, constraints: tuple[Constraint, ...]) -> Shape:
             constraints = tuple(_or_null(constraint) for constraint in constraints)
         case Constrained():
             return constrain(shape.inner, shape.constraints + constraints)
-        case Anything(of_variable=True):
+        case Anything(stands_for_variable=True):
             return shape
     for constraint in constraints:
         bounds = (constraint.ge, constraint.gt, constraint.le, constraint.lt)

@@ -87,7 +87,8 @@ def shorten(value: Any) -> str:
         return "an array"
     try:
         text = repr(value)
-    except Exception:  # noqa: BLE001 - methods of a program can raise anything, and so can huge integers
+    except Exception:  # noqa: BLE001
+        # `__repr__` can raise anything, and integers above the digit limit raise ValueError.
         text = object.__repr__(value)
     if len(text) > _LONGEST:
         text = f"{text[:_LONGEST]}…"

@@ -95,7 +95,10 @@ def without_defaults(owner: Any, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
     parameters = parameters_of(owner)
     count = min(len(arguments), len(parameters))
     try:
-        while count and evaluated(parameters[count - 1], "__default__") == arguments[count - 1]:
+        while count:
+            default = lazy_attribute(parameters[count - 1], "__default__")
+            if default != arguments[count - 1]:
+                break
             count -= 1
     except UnsupportedTypeError:
         pass  # a default that has no value was not added
@@ -106,17 +109,18 @@ def unbound(parameter: typing.TypeVar, scope: Scope, to_shape: ToShape) -> Shape
     """Return the shape of a type variable without an argument: default, bound, or constraints."""
     has_default = getattr(parameter, "has_default", None)
     if has_default is not None and has_default():
-        return to_shape(resolved(parameter, evaluated(parameter, "__default__")), scope)
-    limit = evaluated(parameter, "__bound__")
+        default = lazy_attribute(parameter, "__default__")
+        return to_shape(resolve_forward_references(parameter, default), scope)
+    limit = lazy_attribute(parameter, "__bound__")
     if limit is None:
-        constraints = evaluated(parameter, "__constraints__")
+        constraints = lazy_attribute(parameter, "__constraints__")
         if not constraints:
             return to_shape(Any, scope)
         limit = typing.Union[constraints]  # noqa: UP007
-    return to_shape(resolved(parameter, limit), scope)
+    return to_shape(resolve_forward_references(parameter, limit), scope)
 
 
-def evaluated(owner: Any, name: str) -> Any:
+def lazy_attribute(owner: Any, name: str) -> Any:
     """Return an attribute of an alias or type variable, such as `__value__`; None without it.
 
     Python evaluates it when it is first read (PEP 695, 696).
@@ -182,14 +186,14 @@ def hints_of(
     scope_of = scopes(cls, arguments, to_shape)
     if is_typed_dict(cls):
         # A TypedDict keeps no bases, but has the annotations of all of them.
-        resolved = _resolved(cls, dict(cls.__annotations__))
-        return {name: (hint, _scope_of_key(cls, name, scope_of)) for name, hint in resolved.items()}
+        hints = _evaluate_annotations(cls, dict(cls.__annotations__))
+        return {name: (hint, _scope_of_key(cls, name, scope_of)) for name, hint in hints.items()}
     # Other annotations, such as those of class variables, may contain names that do not resolve
     # here.
     names = {item.name for item in dataclasses.fields(cls) if item.init}
     for base in reversed(cls.__mro__):
         own = {name: hint for name, hint in inspect.get_annotations(base).items() if name in names}
-        for name, hint in _resolved(base, own).items():
+        for name, hint in _evaluate_annotations(base, own).items():
             found[name] = (hint, scope_of.get(base, {}))
     return found
 
@@ -203,16 +207,16 @@ def _scope_of_key(cls: Any, name: str, scope_of: dict[Any, Scope]) -> Scope:
     return scope_of.get(cls, {})
 
 
-def resolved(owner: Any, annotation: Any) -> Any:
-    """Evaluate the names in quotes in an annotation of an alias or type variable.
+def resolve_forward_references(owner: Any, annotation: Any) -> Any:
+    """Evaluate the forward references in an annotation of an alias or type variable.
 
     Raises:
         UnsupportedTypeError: The annotation cannot be evaluated.
     """
-    return _resolved(owner, {"annotation": annotation})["annotation"]
+    return _evaluate_annotations(owner, {"annotation": annotation})["annotation"]
 
 
-def _resolved(cls: Any, annotations: dict[str, Any]) -> dict[str, Any]:
+def _evaluate_annotations(cls: Any, annotations: dict[str, Any]) -> dict[str, Any]:
     """Evaluate the annotations of a class, alias or type variable, without those of its bases."""
     if not annotations:
         return {}

@@ -44,11 +44,11 @@ class Anything:
     """Any JSON value.
 
     Attributes:
-        of_variable: Whether a type variable stands for it, whose constraints are not checked when
-            an instance is encoded.
+        stands_for_variable: Whether it stands for a type variable without argument; constraints on
+            it are then not checked.
     """
 
-    of_variable: bool = False
+    stands_for_variable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,8 @@ class Choice:
         return isinstance(other, Choice) and self._key() == other._key()
 
     def __hash__(self) -> int:
-        return hash(self._key())
+        # An Enum that defines `__eq__` has no hash.
+        return hash((self.name, tuple(encoded for encoded, _ in self.rows)))
 
     def _key(self) -> Any:
         # 1 equals True, and a member of an IntEnum or StrEnum equals its value.

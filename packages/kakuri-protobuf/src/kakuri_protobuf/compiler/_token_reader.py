@@ -5,9 +5,9 @@ from typing import Any
 from kakuri_protobuf._errors import ProtoSyntaxError
 from kakuri_protobuf.compiler._lexer import Token, string_value
 
-_MOST_BITS = 1024
-"""Bits of the largest integer that is read: the default of a double has no more. The interpreter
-refuses to print much larger ones, as in an error."""
+_MAX_BITS = 1024
+"""Bits of the largest integer that is read, which is enough for the default of a double. Larger
+integers would exceed Python's limit on digits when an error quotes them."""
 
 
 class TokenReader:
@@ -65,7 +65,7 @@ class TokenReader:
             value = int(text, 8 if is_octal else 0)
         except ValueError:
             raise self.error(what, token) from None
-        if value.bit_length() > _MOST_BITS:
+        if value.bit_length() > _MAX_BITS:
             raise self.error(what, token)
         return -value if is_negative else value
 
