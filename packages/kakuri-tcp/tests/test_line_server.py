@@ -254,6 +254,30 @@ async def test_replies_that_wait_for_an_earlier_one_are_bounded_in_bytes():
             assert await receiving == (b"w\n" + (b"x" * 100 + b"\n") * 50) * 2
 
 
+async def test_replies_that_wait_for_earlier_ones_of_all_connections_are_bounded_in_bytes():
+    gate, handled = asyncio.Event(), []
+
+    def handler(line):
+        handled.append(line)
+        return wait(line) if line == b"w" else line * 100
+
+    async def wait(line):
+        await gate.wait()
+        return line
+
+    limits = LineServerLimits(write_buffer=1000, unsent_output=4500)
+    async with await listen_lines(LOCAL, handler, limits=limits) as server:
+        first = [asyncio.create_task(exchange(server, b"w\n" + b"x\n" * 10)) for _ in range(4)]
+        await until(lambda: handled.count(b"x") == 40)
+        later = asyncio.create_task(exchange(server, b"w\n" + b"x\n" * 10))
+        await until(lambda: handled.count(b"x") == 50 or later.done())
+        await until(lambda: sum(each.done() for each in first) == 2)
+        gate.set()
+        answers = await asyncio.gather(*first, later, return_exceptions=True)
+        whole = b"w\n" + (b"x" * 100 + b"\n") * 10
+        assert answers.count(whole) == 3
+
+
 async def test_large_replies_in_progress_are_bounded_by_their_size():
     most = running = 0
 

@@ -26,6 +26,9 @@ class SharedBudget(Generic[_Holder]):
     def __repr__(self) -> str:
         return f"<SharedBudget {self.total} of {self.limit} bytes>"
 
+    def __contains__(self, holder: object) -> bool:
+        return holder in self._held
+
     @property
     def is_exceeded(self) -> bool:
         """Whether the connections hold more than the limit."""

@@ -3,7 +3,7 @@
 import asyncio
 import contextvars
 import logging
-from collections.abc import Awaitable, Generator
+from collections.abc import Awaitable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -43,7 +43,26 @@ async def wait_for(awaitable: Awaitable[Any]) -> object:
     return await awaitable
 
 
-def log_exception(cancelled: asyncio.Future[Any]) -> None:
+def held_bytes(waiting: Sequence[bytes | Pending], total: int) -> int:
+    """Return the bytes of replies that an earlier one holds back.
+
+    Args:
+        waiting: The replies of a connection that are not sent yet.
+        total: The bytes that they count as. If the first one is not ready, it holds none yet.
+    """
+    first = waiting[0] if waiting else b""
+    return total - first.size if isinstance(first, Pending) else total
+
+
+def cancel_replies(waiting: Sequence[bytes | Pending]) -> None:
+    """Cancel the handlers of the replies that are not ready."""
+    for reply in waiting:
+        if isinstance(reply, Pending):
+            reply.future.cancel()
+            reply.future.add_done_callback(_log_exception)
+
+
+def _log_exception(cancelled: asyncio.Future[Any]) -> None:
     """Log the error of a handler that was cancelled and failed; asyncio calls this."""
     error = None if cancelled.cancelled() else cancelled.exception()
     if error is not None:

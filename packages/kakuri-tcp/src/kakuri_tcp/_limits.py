@@ -39,9 +39,10 @@ class ServerLimits:
             hundred of the largest requests. Above the limit, connections that hold more than 16 KiB
             are not read. If the total stays above it for a second, or exceeds it by 25 %, the
             connections that hold the most for the longest time are closed.
-        unsent_output: Bytes that all connections together hold for peers that read too slowly.
-            Above the limit, the connections that hold the most for the longest time are aborted.
-            Larger than `unfinished_input` because replies are larger than requests.
+        unsent_output: Bytes that all connections together hold for peers that read too slowly, and
+            in replies of line servers that wait for an earlier one of the connection. Above the
+            limit, the connections that hold the most for the longest time are aborted. Larger than
+            `unfinished_input` because replies are larger than requests.
         turn_time: Seconds that all connections together may work in one turn of the event loop, and
             so the longest delay of timers and new connections.
         slice_time: Seconds that one connection may work while others wait for their turn.

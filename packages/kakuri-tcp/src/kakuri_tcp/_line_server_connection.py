@@ -25,7 +25,7 @@ from kakuri_tcp._errors import (
     UnexpectedProtocol,
     shown,
 )
-from kakuri_tcp._late_replies import LargeReply, Pending, log_exception, wait_for
+from kakuri_tcp._late_replies import LargeReply, Pending, cancel_replies, held_bytes, wait_for
 from kakuri_tcp._line_limits import LineServerLimits
 from kakuri_tcp._lines import LineDecoder
 
@@ -196,6 +196,10 @@ class LineServerConnection(Connection):
                 self.pause_reading()
         if self._held or not is_drained or self._decoder.has_partial_line:
             self.account()
+        shared = self._shared
+        if shared is not None and (self._waiting_bytes or self in shared.output):
+            unsent = self.unsent if self.is_writing_paused else 0
+            shared.output_changed(self, unsent + held_bytes(self._waiting, self._waiting_bytes))
 
     def _answer_lines(self, replies: list[Any]) -> bool:
         """Answer lines; return whether all of them were answered.
@@ -373,10 +377,7 @@ class LineServerConnection(Connection):
             self._last_reply = self.context.copy().run(self._on_fault, error)
 
     def _cancel_waiting(self) -> None:
-        for reply in self._waiting:
-            if not isinstance(reply, bytes):
-                reply.future.cancel()
-                reply.future.add_done_callback(log_exception)
+        cancel_replies(self._waiting)
         self._waiting.clear()
         self._waiting_bytes = 0
         self._count_waiting()
