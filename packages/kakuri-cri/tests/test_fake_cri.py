@@ -324,7 +324,9 @@ async def test_container_ends_with_the_exit_code_of_the_test(client, runtime, ex
     assert (status.exit_code, status.reason, status.message) == expected
 
 
-async def test_container_without_ready_sandbox_or_image_fails_as_with_containerd(client, runtime):
+async def test_create_container_without_ready_sandbox_or_image_fails_with_the_code_of_containerd(
+    client, runtime
+):
     await client.refused(client.container("none"), NOT_FOUND, "not found")
     sandbox = await client.sandbox()
     other = client.container(sandbox, container_config(image="other"))

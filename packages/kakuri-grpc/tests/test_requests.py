@@ -1,4 +1,4 @@
-"""The messages of one call, as its handler reads them on the server."""
+"""Tests of Requests, through which a server's handler reads the messages of a call."""
 
 import math
 import time
@@ -55,7 +55,7 @@ def requests(*pieces, connection=None):
 @pytest.mark.parametrize(
     ("content", "got"), [(b"", "none"), (frame_message(b"a") + frame_message(b"b"), "more")]
 )
-async def test_call_with_one_message_fails_with_another_number(content, got):
+async def test_unary_request_with_no_or_two_messages_fails_with_internal(content, got):
     with pytest.raises(StatusError, match=f"expected one message, got {got}") as caught:
         await requests(content).sole()
     assert caught.value.code is StatusCode.INTERNAL
@@ -93,7 +93,7 @@ async def test_part_of_a_message_is_counted_until_the_call_ends():
     assert connection.changes == [100, -100]
 
 
-async def test_reads_are_reported_while_the_server_counts_input_of_the_connection():
+async def test_each_read_is_reported_when_is_input_reported_is_set():
     connection = Connection(is_input_reported=True)
     incoming = requests(frame_message(b"a"), frame_message(b"b"), connection=connection)
     assert [each async for each in incoming] == [b"a", b"b"]
@@ -112,7 +112,7 @@ async def test_large_message_is_counted_with_what_follows_while_it_is_decoded(si
     assert connection.changes == changes
 
 
-def test_others_run_after_each_share_of_the_messages_that_have_arrived():
+def test_reading_buffered_messages_yields_to_the_event_loop_after_each_share():
     content = frame_message(b"") * 129  # a share has 64 empty messages
     assert len([*read_all(requests(content)).__await__()]) == 2
 

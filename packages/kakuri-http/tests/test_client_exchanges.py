@@ -639,7 +639,7 @@ def test_response_with_a_body_of_the_wrong_type_raises_type_error(body):
 
 @pytest.mark.parametrize("status", ["200", None, 200.0])
 def test_response_with_a_status_that_is_not_a_number_raises_type_error(status):
-    with pytest.raises(TypeError, match="expected a number as status, got"):
+    with pytest.raises(TypeError, match="expected an integer as status, got"):
         Response(status)
 
 

@@ -268,6 +268,22 @@ def test_response_that_cannot_be_composed_leaves_the_core_unchanged():
     assert core.send(Response(200, b"x")).endswith(b"\r\n\r\nx")
 
 
+@pytest.mark.parametrize(
+    ("length", "error", "message"),
+    [
+        ("1", TypeError, "expected an integer as length, got '1'"),
+        (-1, ValueError, "expected at least 0 as length, got -1"),
+    ],
+)
+def test_length_of_a_response_is_checked_and_leaves_the_core_unchanged(length, error, message):
+    core = ServerConnection()
+    core.receive_data(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    core.next_event(), core.next_event()
+    with pytest.raises(error, match=message):
+        core.send(changed(body=[b"x"], length=length))
+    assert core.send(Response(200, b"x")).endswith(b"\r\n\r\nx")
+
+
 def in_content():
     """Return both roles, each while it sends content."""
     server = ServerConnection()
@@ -326,7 +342,7 @@ def test_request_with_an_invalid_attribute_is_not_sent(attribute, value, message
 
 
 @pytest.mark.parametrize("interim", [InterimResponse("103"), InterimResponse(103, {"A": "b"})])
-def test_interim_response_of_a_wrong_type_raises_type_error(interim):
+def test_interim_response_with_an_attribute_of_a_wrong_type_raises_type_error(interim):
     with pytest.raises(
         TypeError, match=r"^expected (an integer as status|Headers as headers), got"
     ):
@@ -450,7 +466,7 @@ def test_problem_member_of_wrong_type_raises_type_error(members, message):
 
 @pytest.mark.parametrize("status", ["404", [404], None])
 def test_status_of_a_problem_that_is_not_a_number_raises_type_error(status):
-    with pytest.raises(TypeError, match="expected a number as status, got"):
+    with pytest.raises(TypeError, match="expected an integer as status, got"):
         problem(status)
 
 

@@ -275,7 +275,7 @@ async def test_connection_that_is_not_open_yet_can_be_evicted():
 
 
 @pytest.mark.parametrize("turns", [1, 2])  # one event loop opens it a turn earlier than the other
-async def test_connection_that_has_just_opened_learns_that_it_is_evicted(turns):
+async def test_eviction_of_a_connection_that_has_just_opened_closes_it_with_overloaded(turns):
     opened, ended = [], []
     loop = asyncio.get_running_loop()
 

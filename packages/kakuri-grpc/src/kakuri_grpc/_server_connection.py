@@ -29,11 +29,11 @@ _CHEAP = 4096
 """Bytes of input up to which nothing is added to the expected time of a turn."""
 
 
-class _Thread(Executor):
-    """One thread, which starts with the first work.
+class _RestartableExecutor(Executor):
+    """An executor with one thread, started by the first `submit`.
 
-    After `shutdown`, the next work starts another: a handler that suppresses its cancellation may
-    still read or return a large message after its server was closed.
+    `submit` still works after `shutdown` and starts a new thread, because a handler that suppresses
+    its cancellation can outlive its server.
     """
 
     def __init__(self) -> None:
@@ -63,7 +63,7 @@ class ServerResources:
         self.limits = limits
         self.connections: set[ServerConnection] = set()
         self.turn = Turn(limits.server.turn_time)
-        self.executor: Executor = _Thread()
+        self.executor: Executor = _RestartableExecutor()
 
     def close(self) -> None:
         """End the thread once it is idle."""

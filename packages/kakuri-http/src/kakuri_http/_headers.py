@@ -57,8 +57,8 @@ class Headers:
         if lines is None:
             text = ""
             for name, value in self._fields():
-                # Not an f-string: a subclass of str, such as an Enum, may format itself as other
-                # text than what was checked.
+                # `join` copies the characters that were checked; an f-string would call
+                # `__format__`, which a subclass of str can override.
                 text += "".join((name, ": ", value, "\r\n"))
             lines = self._lines = text.encode("latin-1")
         return lines

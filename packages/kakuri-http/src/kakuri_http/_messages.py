@@ -33,6 +33,10 @@ _CODECS = {
 }  # fmt: skip
 _NO_PARAMS: Mapping[str, Any] = MappingProxyType({})
 
+_ITERABLE = (Iterable, AsyncIterable)
+_NO_PIECES = (str, bytearray, memoryview, Mapping, io.TextIOBase)
+_IN_MEMORY = (list, tuple, set, frozenset, range, deque)
+
 
 class BodyStream(Protocol):
     """The source from which the handler of a streaming route reads content."""
@@ -225,15 +229,15 @@ def _is_written(name: str, has_content_type: bool) -> bool:  # noqa: FBT001 - a 
 
 
 def check_status(status: Any) -> None:
-    """Check the status of a response that is sent."""
+    """Raise TypeError or LocalProtocolError unless a response can be sent with this status."""
     if not isinstance(status, int):
-        raise TypeError(f"expected a number as status, got {type(status).__name__}")
+        raise TypeError(f"expected an integer as status, got {type(status).__name__}")
     if not 200 <= status <= 599:
         raise LocalProtocolError(f"expected a status from 200 to 599, got {status!r}")
 
 
 def check_content_type(content_type: Any) -> None:
-    """Check the content type of a response that is sent."""
+    """Raise TypeError or LocalProtocolError unless a response can have this content type."""
     if not isinstance(content_type, str):
         got = type(content_type).__name__
         raise TypeError(f"expected a string or None as content_type, got {got}")
@@ -242,25 +246,27 @@ def check_content_type(content_type: Any) -> None:
 
 
 def _check_pieces(body: Any) -> None:
-    is_iterable = isinstance(body, Iterable | AsyncIterable)
-    if not is_iterable or isinstance(body, str | bytearray | memoryview | Mapping | io.TextIOBase):
+    if not isinstance(body, _ITERABLE) or isinstance(body, _NO_PIECES):
         raise TypeError(f"expected bytes or pieces of bytes as body, got {type(body).__name__}")
-    check_present_pieces(body)
+    check_pieces_in_memory(body)
 
 
-def check_present_pieces(body: Any) -> None:
-    """Raise TypeError now for a piece that is not bytes-like, if all pieces are in memory."""
-    if isinstance(body, list | tuple | set | frozenset | range | deque):
+def check_pieces_in_memory(body: Any) -> None:
+    """If the body is a collection, raise TypeError for a piece that is not bytes-like."""
+    if isinstance(body, _IN_MEMORY):
         for piece in body:
-            piece_of(piece)
+            if not isinstance(piece, bytes):
+                _view_of(piece)
 
 
 def piece_of(piece: Any) -> bytes:
     """Return a piece of content as bytes; raise TypeError if it is not bytes-like."""
-    if isinstance(piece, bytes):
-        return piece
+    return piece if isinstance(piece, bytes) else bytes(_view_of(piece))
+
+
+def _view_of(piece: Any) -> memoryview:
     try:
-        return bytes(memoryview(piece))
+        return memoryview(piece)
     except TypeError:
         got = f"a piece of {type(piece).__name__}"
         raise TypeError(f"expected pieces of bytes as body, got {got}") from None

@@ -233,7 +233,7 @@ def _pairs_of(params: Any) -> Iterator[Any]:
 
 def _encode_value(value: object) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
-        return int.__repr__(value)  # the number, whatever the subclass prints
+        return int.__repr__(value)  # not str(): a subclass can override it
     return percent_encode(checked(value, str, "value of a parameter"))
 
 

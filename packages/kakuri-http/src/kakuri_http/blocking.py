@@ -140,7 +140,7 @@ class BlockingClient(Methods[Pieces, ReceivedResponse]):
         self.close()
 
     def close(self) -> None:
-        """Close the idle connections; no other request can be sent."""
+        """Close idle connections and refuse further requests; a request in progress continues."""
         self._is_closed = True
         while self._idle:
             self._idle.popitem()[1].close()

@@ -63,7 +63,7 @@ def cancel_replies(waiting: Sequence[bytes | Pending]) -> None:
 
 
 def _log_exception(cancelled: asyncio.Future[Any]) -> None:
-    """Log the error of a handler that was cancelled and failed; asyncio calls this."""
+    """Log the error of a cancelled handler that raised another exception; asyncio calls this."""
     error = None if cancelled.cancelled() else cancelled.exception()
     if error is not None:
         _log.error("a cancelled handler failed; its connection is closed", exc_info=error)

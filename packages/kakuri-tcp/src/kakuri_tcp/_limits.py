@@ -21,7 +21,7 @@ class ServerLimits:
             first.
         connections_per_peer: Open connections of one IPv4 address, one IPv6 /64 or one local user.
             By default half of `connections`, so that no peer can take all of them. All loopback
-            addresses count as one peer, unless the server asks for their users (`LocalAccess`).
+            addresses count as one peer, unless the server identifies users (`LocalAccess`).
         reserved_connections: Connections that only peers without any other connection can use, so
             that busy peers can't lock out a new one; at most an eighth of `connections`.
         idle_timeout: Seconds without progress by the peer before its connection is closed; frees

@@ -280,7 +280,7 @@ class Server:
     async def _cancel_openings(self) -> None:
         """Close the connections that are not open yet; they have no requests in progress.
 
-        Without a TLS handshake, those that begin to open are open when this returns.
+        A connection that can no longer be cancelled is open when this returns.
         """
         openings = list(self._openings.values())
         for connection in self._openings:
@@ -289,9 +289,10 @@ class Server:
             await asyncio.wait(openings)
 
     def _cancel_opening(self, connection: Connection) -> bool:
-        """Close a connection that is not open yet, unless it opens in the next turn of the loop.
+        """Cancel the opening of a connection; return False if it is too late.
 
-        uvloop would then close the transport without a call of `connection_lost`.
+        If it opens in the next turn of the event loop, uvloop would close the transport without a
+        call of `connection_lost`.
         """
         is_handshaking = self._tls is not None and not connection.was_opened
         return (is_handshaking or connection in self._accepted) and (

@@ -29,14 +29,14 @@ class UserCheck:
         self._endpoint = listeners.endpoint
         self._logged: set[int | None] = set()
         is_needed = access.uids is not None or access.identify_users
-        self._asks = is_needed and self._endpoint.scheme != "unix"
-        if not self._asks:
+        self._identifies = is_needed and self._endpoint.scheme != "unix"
+        if not self._identifies:
             return
         try:
-            self._asks = knows_users()
+            self._identifies = knows_users()
         except OSError as error:
             raise ListenFailed(str(self._endpoint), reason_of(error)) from error
-        if not self._asks and access.uids is not None:
+        if not self._identifies and access.uids is not None:
             _log.warning(
                 "%s: the kernel doesn't report the users of clients on loopback, so every user of "
                 "this machine may connect",
@@ -49,7 +49,7 @@ class UserCheck:
         A peer that is not on loopback is returned unchanged, and so is one whose user is not known
         if every user may connect.
         """
-        if not self._asks or not _is_local(accepted, peer):
+        if not self._identifies or not _is_local(accepted, peer):
             return peer, None
         cause = ""
         try:

@@ -74,7 +74,8 @@ class Pool:
             connection = None
         if connection is None:
             try:
-                self._check_open(endpoint)  # it may have been closed since the slot was assigned
+                # The pool may have been closed since the slot was assigned.
+                self._check_open(endpoint)
                 connection = await self._connect(endpoint, timeouts)
             except BaseException:
                 self._count_closed(endpoint)

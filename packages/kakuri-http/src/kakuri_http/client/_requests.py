@@ -20,7 +20,7 @@ from kakuri_http._errors import (
 )
 from kakuri_http._headers import FieldsLike, Headers
 from kakuri_http._limits import Timeouts, check_count, checked
-from kakuri_http._messages import Request, Response, check_present_pieces
+from kakuri_http._messages import Request, Response, check_pieces_in_memory
 from kakuri_http._url import URL, Params, encode_location, parse_url, resolve, with_query
 from kakuri_http.core._connection import TruncatedMessage
 
@@ -100,7 +100,7 @@ def content_of(body: Any, *, is_async: bool) -> Content:
             return bytes(memoryview(body))
         except TypeError:
             pass  # not bytes-like
-        check_present_pieces(body)
+        check_pieces_in_memory(body)
         if isinstance(body, Iterable) or (is_async and isinstance(body, AsyncIterable)):
             return body
     kinds = "an iterable or async iterable" if is_async else "an iterable"
@@ -181,8 +181,8 @@ class Redirects:
         """Return the request to send after a response, or None if the response is the result.
 
         Raises:
-            InvalidURL: There are several locations, or the only one is not an http or https URL, or
-                downgrades https to http.
+            InvalidURL: The response has different Location fields, or the location is not an http
+                or https URL, or downgrades https to http.
             TooManyRedirects: `limit` redirects have been followed.
         """
         if not self._limit:
@@ -206,8 +206,8 @@ def follow_redirect(
     again, so a redirect that needs it is not followed.
 
     Raises:
-        InvalidURL: There are several locations, or the only one is not an http or https URL, or
-            downgrades https to http.
+        InvalidURL: The response has different Location fields, or the location is not an http or
+            https URL, or downgrades https to http.
     """
     if response.status not in _REDIRECTS:
         return None
@@ -215,7 +215,7 @@ def follow_redirect(
     if not locations:
         return None
     if len(locations) > 1:
-        raise InvalidURL(f"expected one location, got {len(locations)}")
+        raise InvalidURL(f"expected one Location, got {len(locations)} different ones")
     location = locations.pop()
     current = parse_url(request.url, endpoint)
     url = resolve(encode_location(location), current)

@@ -79,7 +79,8 @@ class ClientConnection(CoreConnection):
             Bytes, in the order in which they have to be written.
 
         Raises:
-            LocalProtocolError: The event can't be sent, or not now. The state does not change.
+            LocalProtocolError: The event can't be sent, or not in this state. The state does not
+                change.
             TypeError: The event, or one of its attributes, has the wrong type.
         """
         if isinstance(event, Request):

@@ -198,7 +198,11 @@ class CoreConnection:
 
     @staticmethod
     def _kind_of(event: Any) -> Kind:
-        """Return the kind of an event about content; raise TypeError if it is another object."""
+        """Return the kind of a Data or EndOfMessage event.
+
+        Raises:
+            TypeError: It is another object, or its trailers are not Headers.
+        """
         if isinstance(event, Data):
             return Kind.DATA
         if not isinstance(event, EndOfMessage):

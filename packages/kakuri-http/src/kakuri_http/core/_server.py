@@ -254,8 +254,10 @@ class ServerConnection(CoreConnection):
 
         Raises:
             LocalProtocolError: The event can't be sent in this state, or the content does not match
-                the announced length. The state does not change, unless the response had begun.
+                the announced length. The state does not change.
             TypeError: The event, or one of its attributes, has the wrong type.
+            ValueError: The length is negative.
+            AttributeError: The `headers` of a Response are not Headers, which is not checked first.
         """
         if isinstance(event, Response):
             body, request = event.body, self._request
@@ -297,7 +299,7 @@ class ServerConnection(CoreConnection):
             check_count(event.status, "status")
             if not 100 <= event.status <= 199 or event.status == 101:
                 raise LocalProtocolError(
-                    f"expected a status from 100 to 199 but 101, got {event.status}"
+                    f"expected a status from 100 to 199 except 101, got {event.status}"
                 )
             self._move_response(Kind.INTERIM)
             return compose_interim(event)
@@ -332,8 +334,8 @@ class ServerConnection(CoreConnection):
             return data
         self.omits_content = omits
         length_known = response.length is not None
-        if response.length is not None and response.length < 0:
-            raise LocalProtocolError(f"expected a length of at least 0, got {response.length}")
+        if response.length is not None:
+            check_count(response.length, "length")
         if is_http_1_0 and not length_known:
             self.keep_alive = False  # RFC 9112 6.3 rule 8: the connection's end is the content's
         chunked = not length_known and not is_http_1_0

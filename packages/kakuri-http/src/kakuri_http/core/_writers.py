@@ -79,8 +79,9 @@ class ResponseHeads:
         key = (status, content_type)
         beginning = self._beginnings.get(key)
         if beginning is None:
-            # Checked again, because both may have been set as attributes of a checked response.
-            # An Enum, or another subclass of int or str, may format itself in any way.
+            # Check again: the attributes of a response can be assigned after its constructor has
+            # checked them. An Enum, or another subclass of int or str, may format itself in any
+            # way.
             check_status(status)
             code, reason = int.__repr__(status), REASONS.get(status, "")
             head = f"HTTP/1.1 {code} {reason}\r\nDate: {self._date}\r\n"
@@ -185,7 +186,7 @@ def compose_request_head(request: Request) -> bytes:
     if parse_authority(request.host.encode("utf-8", "replace")) is None:
         raise LocalProtocolError(f"expected host or host:port as host, got {request.host!r}")
     _reject_controlled_fields(request.headers)
-    # Joined for the reason in `Headers.lines`.
+    # `join`, not an f-string: see `Headers.lines`.
     start = "".join((method, " ", target, " HTTP/1.1\r\nHost: ", request.host, "\r\n"))
     lines = [start.encode("ascii"), request.headers.lines]
     if request.length is None:

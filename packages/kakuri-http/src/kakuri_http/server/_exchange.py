@@ -79,7 +79,8 @@ class Exchange:
     task: asyncio.Future[Any] | None = None
     """The task of the handler or of a streamed response, if either takes several turns."""
     is_stopping: bool = False
-    """Whether the task was cancelled, or ends because the client has disconnected."""
+    """Whether the task must not be cancelled (again): it was cancelled, or is already ending
+    because the client disconnected."""
     started: float = 0.0
     """When the head arrived, by the monotonic clock."""
     status: int = 0

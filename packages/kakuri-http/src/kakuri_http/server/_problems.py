@@ -92,7 +92,7 @@ def _wrong_type(status: object, **members: object) -> TypeError:
     for name, value in members.items():
         if value is not None and not isinstance(value, str):
             return TypeError(f"expected a string as {name}, got {value!r:.80}")
-    return TypeError(f"expected a number as status, got {type(status).__name__}")
+    return TypeError(f"expected an integer as status, got {type(status).__name__}")
 
 
 def traced(response: Response, traceparent: str) -> Response:

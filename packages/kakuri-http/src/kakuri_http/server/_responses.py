@@ -95,7 +95,7 @@ class ResponseSide(Connection):
                 if is_problem and request is not None and request.traceparent:
                     response = traced(response, request.traceparent)
                 data = core.send(response)
-            except Exception:  # noqa: BLE001 - such as an attribute of a wrong type
+            except Exception:  # noqa: BLE001 - for example an attribute of the wrong type that the handler assigned
                 log.exception("%s: %r could not be sent", self.peer, response)
                 self.abort()
                 return
@@ -115,7 +115,7 @@ class ResponseSide(Connection):
         else:
             self.flush()
             sending = self._send_streamed(exchange, response)
-            exchange.is_stopping = False  # that was about the handler
+            exchange.is_stopping = False  # it described the handler's task; this is a new one
             exchange.task = self._loop.create_task(sending, context=exchange.context)
             exchange.task.add_done_callback(self._streaming_done, context=self.context)
 
