@@ -23,6 +23,8 @@ from kakuri_rpc import AgentClient, State, Status
 from kakuri_tcp import Endpoint
 from kakuri_workload import Workload
 
+USER = "uid=1"
+
 
 async def turns_of_all():
     """Run as many turns of the event loop as admitting the documents takes."""
@@ -31,12 +33,12 @@ async def turns_of_all():
 
 
 @asynccontextmanager
-async def crowd(admission, number, size=LARGE_DOCUMENT):
+async def crowd(admission, number):
     """Request admission for a number of documents; yield the admitted ones, and an event to leave."""
     admitted, leave = [], asyncio.Event()
 
     async def enter(name):
-        async with admission.admitted(size):
+        async with admission.admitted(LARGE_DOCUMENT, USER):
             admitted.append(name)
             await leave.wait()
 
@@ -60,7 +62,10 @@ async def test_large_documents_are_admitted_a_few_at_a_time_and_in_order():
 
 async def test_small_documents_never_wait():
     admission = Admission()
-    async with crowd(admission, MAX_IN_PROGRESS + 1), admission.admitted(LARGE_DOCUMENT - 1):
+    async with (
+        crowd(admission, MAX_IN_PROGRESS + 1),
+        admission.admitted(LARGE_DOCUMENT - 1, USER),
+    ):
         pass
 
 
@@ -70,17 +75,41 @@ async def test_large_document_raises_too_many_large_documents_when_the_queue_is_
         with pytest.raises(
             TooManyLargeDocuments, match="68 documents of at least 16384 bytes are in"
         ):
-            async with admission.admitted(LARGE_DOCUMENT):
+            async with admission.admitted(LARGE_DOCUMENT, USER):
                 raise AssertionError
         assert len(admitted) == MAX_IN_PROGRESS
-    async with admission.admitted(LARGE_DOCUMENT):
+    async with admission.admitted(LARGE_DOCUMENT, USER):
         pass
+
+
+async def test_large_document_of_another_user_replaces_one_that_waits_and_has_the_next_turn():
+    admission = Admission()
+    refused, entered = [], []
+
+    async def enter(user):
+        try:
+            async with admission.admitted(LARGE_DOCUMENT, user):
+                entered.append(user)
+        except TooManyLargeDocuments:
+            refused.append(user)
+
+    async with crowd(admission, MAX_IN_PROGRESS) as (_, leave), asyncio.TaskGroup() as group:
+        for _ in range(MAX_WAITING):
+            group.create_task(enter(USER))
+        await turns_of_all()
+        group.create_task(enter("uid=2"))
+        await turns_of_all()
+        assert refused == [USER]
+        assert repr(admission) == f"<Admission {MAX_WAITING} waiting>"
+        leave.set()
+    assert refused == [USER]
+    assert entered.index("uid=2") == 1  # after one of the first user
 
 
 async def test_document_cancelled_while_waiting_leaves_the_queue():
     admission = Admission()
     async with crowd(admission, MAX_IN_PROGRESS):
-        waits = asyncio.create_task(admission.admitted(LARGE_DOCUMENT).__aenter__())
+        waits = asyncio.create_task(admission.admitted(LARGE_DOCUMENT, USER).__aenter__())
         await asyncio.sleep(0)
         waits.cancel()
         await asyncio.gather(waits, return_exceptions=True)
@@ -192,14 +221,17 @@ async def test_small_requests_are_answered_between_two_large_documents(monkeypat
 async def test_document_cancelled_between_its_slot_and_its_turn_frees_the_slot():
     admission = Admission()
     for _ in range(MAX_IN_PROGRESS + 1):
-        first, second = admission.admitted(LARGE_DOCUMENT), admission.admitted(LARGE_DOCUMENT)
+        first, second = (
+            admission.admitted(LARGE_DOCUMENT, USER),
+            admission.admitted(LARGE_DOCUMENT, USER),
+        )
         await first.__aenter__()
         task = asyncio.create_task(second.__aenter__())
         await asyncio.sleep(0)  # it has a slot, and waits for the event loop's time
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        await first.__aexit__()
+        await first.__aexit__(None, None, None)
         await turns_of_all()
     async with crowd(admission, MAX_IN_PROGRESS) as (admitted, _):
         assert len(admitted) == MAX_IN_PROGRESS

@@ -2,13 +2,18 @@
 
 Decoding a document of 256 KiB takes as long as answering a hundred ordinary requests. So a few
 large documents are processed at a time, some more wait, and further ones are refused at once.
-Small requests are answered in between, and memory is bounded.
+Small requests are answered in between, and memory is bounded. The queue is shared among users.
 """
 
 import asyncio
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from functools import partial
 
 from kakuri_workload import CopyableError
+
+from kakuri_control_plane._agent_turns import FairSemaphore
+from kakuri_control_plane._slots import Slots
 
 LARGE_DOCUMENT = 16_384
 """Bytes from which a document is large; an ordinary one has a few hundred."""
@@ -35,46 +40,46 @@ class TooManyLargeDocuments(CopyableError):
 
 
 class Admission:
-    """Admission of documents: small ones at once, large ones in the order of arrival.
+    """Admission of documents: small ones at once, large ones as their users take turns.
 
-    async with admission.admitted(len(body)):
+    async with admission.admitted(len(body), user_of(request)):
         ...  # decode the document, and send it to the agent
     """
 
     def __init__(self) -> None:
-        self._slots = asyncio.Semaphore(MAX_IN_PROGRESS)  # bounds memory
+        self._places = FairSemaphore(MAX_IN_PROGRESS)  # bounds memory
         self._gate = asyncio.Semaphore(1)  # spaces documents by TURNS_BETWEEN turns of the loop
-        self._waiting = 0
+        self._waiting = Slots(MAX_WAITING, "documents", lambda _: TooManyLargeDocuments())
 
     def admits_at_once(self, size: int) -> bool:
         """Return whether a document of `size` bytes is admitted without waiting."""
         return size < LARGE_DOCUMENT
 
-    def admitted(self, size: int) -> AbstractAsyncContextManager[object]:
+    def admitted(self, size: int, user: str) -> AbstractAsyncContextManager[object]:
         """Return the context for a document of `size` bytes.
 
-        Entering it waits for the document's turn, and raises TooManyLargeDocuments if the queue is
-        full.
+        Entering it waits for the document's turn. It raises TooManyLargeDocuments if the queue is
+        full, or if another user's document needs the place in the queue.
         """
-        return _AT_ONCE if self.admits_at_once(size) else self
+        return _AT_ONCE if self.admits_at_once(size) else self._large(user)
 
-    async def __aenter__(self) -> None:
-        if self._waiting >= MAX_WAITING:
-            raise TooManyLargeDocuments
-        self._waiting += 1
+    @asynccontextmanager
+    async def _large(self, user: str) -> AsyncIterator[None]:
+        slot, _ = self._waiting.take(user)
         try:
-            await self._slots.acquire()
+            async with asyncio.timeout(None) as wait:
+                slot.end = partial(wait.reschedule, 0.0)
+                await self._places.acquire(user)
+        except TimeoutError:
+            raise TooManyLargeDocuments from None
         finally:
-            self._waiting -= 1
+            self._waiting.free(slot)
         try:
             await self._gate.acquire()
-        except BaseException:
-            self._slots.release()
-            raise
-        self._open_gate_after(TURNS_BETWEEN)
-
-    async def __aexit__(self, *error: object) -> None:
-        self._slots.release()
+            self._open_gate_after(TURNS_BETWEEN)
+            yield
+        finally:
+            self._places.release()
 
     def _open_gate_after(self, turns: int) -> None:
         if turns:
@@ -83,7 +88,7 @@ class Admission:
             self._gate.release()
 
     def __repr__(self) -> str:
-        return f"<Admission {self._waiting} waiting>"
+        return f"<Admission {len(self._waiting)} waiting>"
 
 
 _AT_ONCE = nullcontext()

@@ -37,6 +37,7 @@ from kakuri_control_plane._content import JSON, check_content_type
 from kakuri_control_plane._headers import id_of_key, idempotency_key
 from kakuri_control_plane._problems import never_fits_problem
 from kakuri_control_plane._queries import SubmissionQuery
+from kakuri_control_plane._users import user_of
 from kakuri_control_plane._views import DryRun, with_state
 
 MAX_BODY = 2 * MAX_DOCUMENT_BYTES
@@ -101,7 +102,7 @@ class Submissions:
         return self._create(request, query)
 
     async def _create(self, request: Request, query: SubmissionQuery) -> Response:
-        async with self._admission.admitted(len(request.body)):
+        async with self._admission.admitted(len(request.body), user_of(request)):
             submitted = _read(request)
             prepared = _PreparedStart(await self._complete(submitted, request))
             recover = partial(self._recover, prepared, request, query, submitted=submitted)
