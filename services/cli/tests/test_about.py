@@ -103,6 +103,15 @@ def test_api_shows_status_and_fields_if_asked(kakuri, api):
     assert 'etag: "11"' in [line.lower() for line in lines]
 
 
+def test_api_escapes_control_characters_of_header_fields(kakuri, api):
+    headers = {"Via": "\x9b31m proxy"}
+    api.overrides[("GET", "/nodes")] = Response(
+        200, b"{}", headers=headers, content_type="application/json"
+    )
+    lines = kakuri("api", "-i", "GET", "/nodes").out.lower().splitlines()
+    assert r"via: \x9b31m proxy" in lines
+
+
 def test_api_maps_problems_to_exit_codes(kakuri):
     assert kakuri("api", "GET", "/workloads/nothing").code == 3
 

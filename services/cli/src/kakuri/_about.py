@@ -10,6 +10,7 @@ from kakuri._exits import CommandError, Exit, UsageError
 from kakuri._group import Verb
 from kakuri._invocation import Invocation
 from kakuri._sources import read_argument, unreadable
+from kakuri._text import printable
 from kakuri._version import __version__
 
 _VERSION = re.compile(r"(\d{1,9})\.(\d{1,9})")
@@ -115,7 +116,7 @@ def api(
     if include:
         invocation.out(f"HTTP/1.1 {response.status}")
         for name, value in response.headers:
-            invocation.out(f"{name}: {value}")
+            invocation.out(f"{name}: {printable(value)}")
         invocation.out("")
     sys.stdout.flush()
     sys.stdout.buffer.write(response.body)
