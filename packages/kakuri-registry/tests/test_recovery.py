@@ -140,17 +140,57 @@ def test_version_without_room_for_later_ones_is_damage_that_is_recovered(path, c
     assert "3 workloads were recovered" in loaded.problems[0].message
 
 
-def test_rows_before_a_page_of_zeros_are_read_once(tmp_path):
-    path = tmp_path / "damaged.db"
+def create_rows(path: Path, count: int) -> list[str]:
+    """Create a table of rows of 900 bytes, four on a page; return their ids."""
+    ids = [f"w-{number}" + "x" * 900 for number in range(1, count + 1)]
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("CREATE TABLE workloads (number INTEGER PRIMARY KEY, id TEXT)")
-        rows = [(number, f"w-{number}" + "x" * 900) for number in range(1, 200)]
-        connection.executemany("INSERT INTO workloads VALUES (?, ?)", rows)
-    content = path.read_bytes()
-    path.write_bytes(content[: len(content) * 3 // 4 // 4096 * 4096 + 100])
+        connection.executemany("INSERT INTO workloads VALUES (?, ?)", enumerate(ids, 1))
+    return ids
+
+
+def ids_found(path: Path) -> list[str]:
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA writable_schema = ON")
-        found = list(_recovery._rows(connection, ["id"]))
-    assert len(found) < 200
-    assert {row for row in found if row[0]} < {(name,) for _, name in rows}
-    assert len({row for row in found if row[0]}) > 100
+        return [row[0] for row in _recovery._rows(connection, ["id"])]
+
+
+def test_rows_before_a_page_of_zeros_are_read_once(tmp_path):
+    path = tmp_path / "damaged.db"
+    ids = create_rows(path, 199)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) * 3 // 4 // 4096 * 4096 + 100])
+    found = [each for each in ids_found(path) if each]
+    assert set(found) == set(ids[:148])
+    assert len(set(found[:148])) == 148
+    assert set(found[148:]) <= {ids[147]}
+
+
+@pytest.mark.parametrize("unreadable", [(50,), (200,), (390,), (200, 300)])
+@pytest.mark.parametrize(
+    ("number", "before", "after"),
+    [
+        (150, b"\x81\x16", b"\xff\x16"),  # 16278
+        (350, b"\x82\x5e", b"\x80\x5e"),  # 94
+    ],
+    ids=["too-large", "too-small"],
+)
+def test_damaged_number_loses_no_row_of_a_readable_page(
+    tmp_path, number, before, after, unreadable
+):
+    path = tmp_path / "damaged.db"
+    ids = create_rows(path, 399)
+    content = bytearray(path.read_bytes())
+    # The number is followed by the header of the record: four bytes.
+    end = content.index(ids[number - 1].encode()) - 4
+    assert content[end - 2 : end] == before
+    content[end - 2 : end] = after
+    lost = set()
+    for each in unreadable:
+        page = content.index(ids[each - 1].encode()) // 4096 * 4096
+        content[page] = 0  # no type of a page
+        lost |= {each for each in ids if each.encode() in content[page : page + 4096]}
+    path.write_bytes(content)
+    found = ids_found(path)
+    assert set(found) == set(ids) - lost
+    assert len(found) < 2 * len(ids)

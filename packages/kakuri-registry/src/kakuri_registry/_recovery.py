@@ -157,23 +157,28 @@ def _with_failures(row: Row) -> Row:
 def _rows(connection: sqlite3.Connection, names: list[str | None]) -> Iterator[Row]:
     """Yield rows from the front, from the back, and then from ever smaller ranges in between.
 
-    A damaged page may contain rows with any number, which must not extend the range that is left.
+    Any number may be damaged. A row therefore shortens the range that is left only if the next
+    row's number is beyond its own, and scans from the front and from the back have no limits.
     """
     first, last = 0, LAST_NUMBER
+    previous = -1
     try:
-        for number, *row in connection.execute(select(names, "number >= 0 ORDER BY number")):
+        for number, *row in connection.execute(select(names, "TRUE ORDER BY number")):
             yield tuple(row)
-            first = max(first, number + 1)
+            if 0 <= previous < number:
+                first = previous + 1
+            previous = number
     except sqlite3.DatabaseError:
         pass
     else:
         return
+    previous = LAST_NUMBER
     try:
-        for number, *row in connection.execute(
-            select(names, "number >= ? ORDER BY number DESC"), (first,)
-        ):
+        for number, *row in connection.execute(select(names, "TRUE ORDER BY number DESC")):
             yield tuple(row)
-            last = min(last, number - 1)
+            if 0 <= number < previous:
+                last = previous - 1
+            previous = number
     except sqlite3.DatabaseError:
         pass
     between = select(names, "number BETWEEN ? AND ? ORDER BY number")
@@ -181,7 +186,8 @@ def _rows(connection: sqlite3.Connection, names: list[str | None]) -> Iterator[R
     single = select(names, "number = ?")
     parts, failed = [(first, last)], 0
     while parts and failed < MAX_FAILED_READS:
-        first, last = parts.pop()
+        start, last = parts.pop()
+        first, previous = start, -1
         try:
             for number, *row in (
                 connection.execute(between, (first, last))
@@ -189,7 +195,9 @@ def _rows(connection: sqlite3.Connection, names: list[str | None]) -> Iterator[R
                 else connection.execute(single, (first,))
             ):
                 yield tuple(row)
-                first = max(first, number + 1)
+                if start <= previous < number:
+                    first = previous + 1
+                previous = number
         except sqlite3.DatabaseError:
             failed += 1
             if first < last:
