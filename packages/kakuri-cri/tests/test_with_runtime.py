@@ -208,7 +208,7 @@ async def test_every_call_has_a_deadline(fake):
             await runtime.run_pod_sandbox(sandbox_config())
 
 
-async def test_stop_may_take_its_grace_period_longer(fake):
+async def test_stop_timeout_is_extended_by_the_grace_period(fake):
     async with Runtime(fake.endpoint, timeouts=Timeouts(usual=0.05)) as runtime:
         fake.faults.set("StopContainer", "delay(200)")
         await runtime.stop_container("gone", 10)

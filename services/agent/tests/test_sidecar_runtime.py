@@ -539,7 +539,9 @@ async def test_stop_that_hangs_is_reported_before_its_call_ends(
     sidecar.answers["POST"] = [first, second, Response(404)]
     runtime.stop("wl-1", 0)
     await watcher.until(("changed", "wl-1"))
-    assert runtime.end_failures == {"wl-1": "still running 0 s after its grace period"}
+    assert runtime.end_failures == {
+        "wl-1": "the stop has not returned 0 s or more after the grace period"
+    }
     first.set()
     await watcher.until(("changed", "wl-1"))
     assert runtime.end_failures == {"wl-1": "expected an answer of a sidecar, got status 500"}
@@ -567,7 +569,7 @@ async def test_stop_that_still_hangs_after_an_outage_is_reported_as_overdue(monk
     with structlog.testing.capture_logs() as logs:
         async with asyncio.timeout(10), failures.overdue_after_grace():
             await changed.wait()
-    assert reported == {"wl-1": "still running 0 s after its grace period"}
+    assert reported == {"wl-1": "the stop has not returned 0 s or more after the grace period"}
     assert [each["event"] for each in logs] == ["stop or removal overdue"]
 
 

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kakuri_cri.testing import LogWriter
+from kakuri_zones.logs import _records, _store
 from kakuri_zones.logs._errors import LogCursorError, UnknownLog
-from kakuri_zones.logs._reading import BLOCK
+from kakuri_zones.logs._reading import BLOCK, last_lines
 from kakuri_zones.logs._records import MAX_EXAMINED
 from kakuri_zones.logs._store import MAX_READ, LogStore
 
@@ -227,6 +228,27 @@ async def test_other_reads_run_while_a_log_is_searched_for_its_last_lines(store,
     assert (await store.read("zone", limit=1)).data == b"a"
     assert not searched.done()
     assert await everything(store, await searched) == b"\n" * lines
+
+
+async def test_tail_ignores_a_file_that_is_created_during_its_search(store, log, monkeypatch):
+    monkeypatch.setattr(_records, "MAX_EXAMINED", 1)
+    expected, data = numbered(0, 3 * BLOCK // len(line(b"line 1000")))
+    log.write("0.log", data)
+    searched = []
+
+    def search(directory, progress):
+        searched.append(progress)
+        if len(searched) == 2:
+            log.rotate(0, 0)
+            log.write("1.log", line(b"new") * 100)
+        return last_lines(directory, progress)
+
+    monkeypatch.setattr(_store, "last_lines", search)
+    last = 2 * expected.count(b"\n") // 3
+    after = await store.tail("zone", last)
+    assert len(searched) > 2
+    content = b"".join(expected.splitlines(keepends=True)[-last:])
+    assert await everything(store, after) == content + b"new\n" * 100
 
 
 async def test_tail_skips_an_empty_file(store, log):

@@ -326,14 +326,22 @@ SANDBOX_IMAGE = (
     'failed to get sandbox image "r.example/pause:1": failed to pull image "r.example/pause:1": '
     "failed to do request: dial tcp 10.0.0.2:443: connect: connection refused"
 )
-CRIO_SANDBOX_IMAGE = (
-    'creating pod sandbox with name "k8s_z_kakuri_1_0": initializing source '
-    "docker://r.example/pause:1: pinging container registry r.example: "
-    "dial tcp 10.0.0.2:443: i/o timeout"
-)
+UNAVAILABLE = "received unexpected HTTP status: 503 Service Unavailable"
+CRIO_SANDBOX_IMAGES = [
+    f'creating pod sandbox with name "k8s_z_kakuri_1_0": {each}'
+    for each in (
+        "initializing source docker://r.example/pause:1: pinging container registry: i/o timeout",
+        f"determining manifest MIME type for docker://r.example/pause:1: {UNAVAILABLE}",
+        f"reading manifest sha256:0 in r.example/pause: {UNAVAILABLE}",
+        f"copying system image from manifest list: reading blob sha256:0: {UNAVAILABLE}",
+        'parsing image configuration: Get "https://cdn.example/0": dial tcp: i/o timeout',
+        f"reading blob sha256:0: fetching blob: {UNAVAILABLE}",
+        "writing blob: storing blob to file: happened during read: unexpected EOF",
+    )
+]
 
 
-@pytest.mark.parametrize("refusal", [SANDBOX_IMAGE, CRIO_SANDBOX_IMAGE])
+@pytest.mark.parametrize("refusal", [SANDBOX_IMAGE, *CRIO_SANDBOX_IMAGES])
 async def test_transient_failure_of_the_sandbox_image_pull_is_retried(runtime, run, refusal):
     runtime.faults.set("RunPodSandbox", f"3*error(UNKNOWN: {refusal})")
     async with run(pulls=PullLimits(first_retry=0.001)) as node:
@@ -347,6 +355,7 @@ async def test_transient_failure_of_the_sandbox_image_pull_is_retried(runtime, r
     "refusal",
     [
         'failed to reserve sandbox name "image-timeout-x_kakuri_1_0"',
+        'creating pod sandbox with name "k8s_image-timeout-x_kakuri_1_0": writing blob: no space',
         'zone "image-timeout-x": failed to get sandbox image "r.example/pause:1": unauthorized',
     ],
 )

@@ -144,7 +144,7 @@ async def test_delete_removes_sandbox_container_and_log(runtime, node, tmp_path)
     assert await node.remove() is None
 
 
-async def test_delete_gives_the_container_its_grace_period(runtime, node):
+async def test_delete_waits_for_the_grace_period_of_the_container(runtime, node):
     await node.start()
     assert await node.remove(grace=33) is None
     assert runtime.calls.of("StopContainer")[0].request.timeout == 33

@@ -205,9 +205,9 @@ class Log:
         ended: Whether this is the last piece, because the workload has ended for good.
         gap: Whether bytes between the request's cursor and `data` were removed before they could be
             read. In records, a `gap` line marks the place.
-        examined: How many bytes of the log's files were searched for records, or for bytes if that
-            is why the piece is short. If it is not 0 and there is no data, request the next piece
-            immediately.
+        examined: How many bytes of the log's files were examined. For plain bytes, 0 unless the
+            agent ended the piece early because of it. If it is not 0 and there is no data, request
+            the next piece immediately.
     """
 
     __json__: ClassVar[dict[str, Any]] = REPLY

@@ -42,9 +42,9 @@ class LogChunk:
         has_ended: Whether nothing will ever follow.
         has_gap: Whether bytes between the request's cursor and `data` were removed unread. The data
             begins at the oldest byte that still exists. In records, a `gap` line marks the place.
-        examined: How many bytes of the log's files were searched for records, or for bytes if that
-            is why the read ended. If it is not 0 and there is no data, read again from the next
-            cursor immediately: one read only searches a bounded part of the log.
+        examined: How many bytes of the log's files were examined. For plain bytes, 0 unless the
+            read ended early because of it. If it is not 0 and there is no data, read again from
+            the next cursor immediately: one read only examines a bounded part of the log.
     """
 
     data: bytes

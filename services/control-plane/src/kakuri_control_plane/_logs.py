@@ -36,12 +36,12 @@ PAUSE_SECONDS = 0.25
 process busy."""
 
 SHORT_PIECE = MAX_LOG_DATA // 2
-"""Bytes below which a piece is short. Pieces end with a record of the runtime's log, which has at
-most 16 KiB, so a piece in the middle of a log is longer."""
+"""Bytes below which a piece is short. A piece in the middle of a log is longer, unless the agent
+ended it early because its lines are short; `examined` is then above 0."""
 
 FAR_FROM_END = 65_536
-"""Bytes examined for selected records without a result, from which on the next request is sent at
-once: fewer are those of a log's end, as it grows."""
+"""If a piece without data examined at least this many bytes, the next request is sent immediately;
+fewer bytes mean that the end of the log was reached."""
 
 MAX_SHORT_PIECES = 256
 """Short pieces after which a log that is not followed ends, even if the agent reports no end. An

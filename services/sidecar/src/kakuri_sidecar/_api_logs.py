@@ -51,9 +51,11 @@ class LogApi:
             records,
         )
         chunk = await self._node.read_log(zone_id, part)
-        headers = {NEXT_FIELD: chunk.next, ENDED_FIELD: "true" if chunk.has_ended else "false"}
+        headers = {
+            NEXT_FIELD: chunk.next,
+            ENDED_FIELD: "true" if chunk.has_ended else "false",
+            EXAMINED_FIELD: str(chunk.examined),
+        }
         if chunk.has_gap:
             headers[GAP_FIELD] = "true"
-        if records is not None:
-            headers[EXAMINED_FIELD] = str(chunk.examined)
         return Response(200, chunk.data, headers=headers, content_type=TEXT)

@@ -31,10 +31,10 @@ MAX_LOGGED_IDS = 10
 
 
 class MissingContainers:
-    """Find containers that the first listing reports as ended but that no longer exist.
+    """Finds containers that the first listing reports as ended but that no longer exist.
 
-    A container that the runtime refuses to stop is not missing. Those that it has not answered for
-    are checked again in the background until it has.
+    A container that the runtime refuses to stop is not missing. A container for which the runtime
+    did not answer is checked again in the background until it answers.
 
     Attributes:
         found: Zone id by missing container, until the owner of this object deletes it.

@@ -58,8 +58,12 @@ RECOVERY_SECONDS = 30.0
 """Seconds after an outage during which a call that the runtime refuses is tried again: leftovers of
 its crash may cause the refusal (containerd: "rename …/snapshots/new-…: file exists")."""
 
-_SANDBOX_PULL = re.compile("sandbox image|initializing source")
-"""What containerd and CRI-O report before the error of their own pull of the sandbox image. Ids of
+_SANDBOX_PULL = re.compile(
+    "sandbox image"  # containerd; all others: CRI-O
+    "|initializing source|determining manifest MIME type|copying system image from manifest list"
+    "|reading manifest|parsing image configuration|reading blob|writing blob"
+)
+"""What runtimes report before the error of their own pull of the sandbox image. Ids of
 zones have no space, so they never match."""
 
 
@@ -108,7 +112,8 @@ class Start:
         self._created_containers: set[str] = set()
         self._has_adopted = False
         self._sandbox_id: str | None = None  # created or adopted
-        self._repair_image = False  # the runtime lists it, but content may be missing
+        # whether to pull the image again, because content of it may be missing
+        self._repair_image = False
         self._has_lost_sandbox = False  # it ended before the container ran
 
     def matches(self, spec: ZoneSpec) -> bool:

@@ -161,7 +161,7 @@ class Zones:
             begun: The table's token of this listing.
 
         Returns:
-            Whether there are any, so that the listing has to be repeated.
+            Whether it began to remove any object; if so, repeat the listing.
 
         Raises:
             CallUnanswered: The runtime stopped responding.

@@ -72,10 +72,10 @@ class EndFailures:
 
     @asynccontextmanager
     async def overdue_after_grace(self) -> AsyncIterator[None]:
-        """Report the stop as overdue if this context is open `OVERDUE_SECONDS` after its grace.
+        """Report the stop if this context is still open `OVERDUE_SECONDS` after the grace period.
 
-        During an outage, that is checked again every `OVERDUE_SECONDS`. An operation may continue
-        in this context after `close`, when another has replaced it.
+        During an outage, nothing is reported, and the check is repeated every `OVERDUE_SECONDS`. An
+        operation may continue in this context after `close`, when another has replaced it.
         """
         timer: asyncio.TimerHandle
 
@@ -87,7 +87,9 @@ class EndFailures:
                 timer = self._loop.call_later(OVERDUE_SECONDS, check)
                 return
             self._since = self._loop.time() - REPORT_SECONDS  # the next error is reported at once
-            error = f"still running {OVERDUE_SECONDS:.0f} s after its grace period"
+            error = (
+                f"the stop has not returned {OVERDUE_SECONDS:.0f} s or more after the grace period"
+            )
             self._report("stop or removal overdue", error)
 
         timer = self._loop.call_later(self._grace_seconds + OVERDUE_SECONDS, check)

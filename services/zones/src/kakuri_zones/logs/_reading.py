@@ -36,8 +36,8 @@ class Reading:
         is_complete: Whether that is the end of the log.
         has_gap: Whether content after the cursor is missing.
         name: The file that `next` is in, if there is one.
-        examined: Bytes of files that were searched for records, or for bytes if that is why the
-            read ended.
+        examined: Bytes of files that were examined. For a read of plain content, 0 unless the read
+            ended because of MAX_EXAMINED.
     """
 
     content: bytes
@@ -90,7 +90,6 @@ def read_records(
     files = [file for file in all_files if selection.attempt in {None, file.segment.attempt}]
     at, has_begun = cursor.at, cursor.has_begun
     if isinstance(at, TailSearch):
-        files = [file for file in files if file.segment <= at.segment]
         found, examined = search_tail(directory, files, at, selection)
         following = RecordCursor(found, has_begun)
         return Reading(b"", following, is_complete=False, examined=max(examined, 1))
@@ -114,7 +113,9 @@ def read(
     is_over: bool = False,
     end: Cursor | None = None,
 ) -> Reading:
-    """Read at most `limit` bytes of content after a cursor; at least one if there is any.
+    """Read at most `limit` bytes of content after a cursor.
+
+    There are possibly none, if MAX_EXAMINED bytes of files had no content.
 
     With a time `now` (seconds since the epoch), a rotated file is read until it is stable, then
     the next one. `is_over` means that the container writes nothing more. Content after `end` is
@@ -187,9 +188,9 @@ def end(directory: int) -> Cursor:
 
 
 def last_lines(directory: int, search: TailSearch) -> Cursor | TailSearch:
-    """Continue a search for the start of the container's last lines in a bounded part of the log.
+    """Search a bounded part of the log for the start of the last lines.
 
-    An incomplete line counts, as for tail(1).
+    Return the start, or the progress. An incomplete line counts, as for tail(1).
     """
     return search_tail(directory, list_files(directory), search, LogSelection())[0]
 

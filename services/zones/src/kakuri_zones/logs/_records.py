@@ -22,7 +22,8 @@ BLOCK = 65_536
 """Bytes of one read from a file."""
 
 MAX_EXAMINED = 524_288
-"""Bytes of files after which a read ends without a result: a few milliseconds of the thread."""
+"""Maximum bytes of files that one read examines; it then ends with what it has. They take a few
+milliseconds of the thread."""
 
 MIN_LIMIT = 1024
 """The smallest limit of a read of records: a header and some content."""
@@ -179,7 +180,7 @@ def search_tail(
 
     Args:
         directory: The directory of the log.
-        files: The files to search, oldest first.
+        files: The files of the log, oldest first; those after the progress are skipped.
         search: The progress so far.
         selection: Which records count.
 
@@ -189,9 +190,11 @@ def search_tail(
     stream = stream_name(selection)
     missing, has_match, examined = search.missing, search.has_match, 0
     for file in reversed(files):
+        if file.segment > search.segment:
+            continue  # it was created during the search
         descriptor = open_file(directory, file)
         try:
-            is_first = file.segment == search.before.segment
+            is_first = file.segment == search.segment
             size = search.before.offset if is_first else os.fstat(descriptor).st_size
             end = line_start(descriptor, size)
             if missing == 1 and not has_match:

@@ -187,8 +187,8 @@ class LogStore:
     async def tail(self, zone: str, lines: int, *, records: bool = False) -> str:
         """Return a cursor before the last `lines` lines, over all files.
 
-        An incomplete line counts. In a shorter log it is the start. Other reads run between parts
-        of the search. With `records`, reads with the cursor search, for selected lines only.
+        An incomplete line counts. If the log has fewer lines, the cursor is its start. Other reads
+        run between parts of the search. With `records`, later reads search, for selected lines.
 
         Raises:
             UnknownLog: The zone has no log.
@@ -215,7 +215,7 @@ class LogStore:
 
         Without content, wait up to `wait` seconds for some. `has_ended` returns whether the zone's
         last container has ended, so that nothing more will be written. With `records`, read those
-        instead of the bytes, and return once a bounded part of the log was examined for them.
+        instead of the bytes. Return once MAX_EXAMINED bytes were examined, even without content.
 
         Raises:
             LogCursorError: The text is not a cursor.
