@@ -141,6 +141,30 @@ def test_interrupts_stop_then_kill_then_leave_the_workload(follower):
     ]
 
 
+class Outage(API):
+    """Raises errors or returns documents, one after the other; keeps the stops."""
+
+    def __init__(self, *documents, posts=()):
+        super().__init__()
+        self.documents, self.posts, self.stops = list(documents), list(posts), []
+
+    def get(self, _path):
+        document = self.documents.pop(0)
+        if isinstance(document, BaseException):
+            raise document
+        return SimpleNamespace(document=document)
+
+    def request(self, _method, path, *, body, **_options):
+        self.stops.append((path, body))
+        if self.posts and (error := self.posts.pop(0)):
+            raise error
+
+
+STOP = ("/workloads/job/stop", b'{"grace_seconds":10}')
+STOPPING = ("note", "has not ended after 2 s: stopping it")
+RETRYING = ("note", "it could not be stopped, trying again: lost")
+
+
 @pytest.mark.parametrize("end", [None, {"state": "failed"}, NotFound("no")])
 def test_timeout_stops_the_workload_unless_it_has_ended(follower, clock, monkeypatch, end):
     def changes(*_, is_known):
@@ -148,10 +172,10 @@ def test_timeout_stops_the_workload_unless_it_has_ended(follower, clock, monkeyp
             raise end
         yield end or {"state": "running"}
 
-    waits, stops = [], []
+    waits = []
     monkeypatch.setattr(foreground, "changes", changes)
-    made = follower(timeout=2.0)
-    monkeypatch.setattr(made, "_stop", stops.append)
+    api = Outage({"state": "running"})
+    made = follower(api, timeout=2.0)
     made._read_changes()  # what it reads is not printed, as if a reader of the output were slow
     queued(made)
     wait = made._has_ended.wait
@@ -160,10 +184,46 @@ def test_timeout_stops_the_workload_unless_it_has_ended(follower, clock, monkeyp
     made._stop_after(2.0)
     assert waits == [1.5]
     if end is None:
-        assert (stops, made._has_timed_out) == ([10.0], True)
-        assert queued(made) == ("note", "has not ended after 2 s: stopping it")
+        assert (api.stops, made._has_timed_out) == ([STOP], True)
+        assert queued(made) == STOPPING
     else:
-        assert (stops, made._has_timed_out, made._queue.empty()) == ([], False, True)
+        assert (api.stops, made._has_timed_out, made._queue.empty()) == ([], False, True)
+
+
+@pytest.mark.parametrize(
+    ("documents", "posts", "stops", "has_timed_out", "notes"),
+    [
+        ([LOST, LOST, {"state": "running"}], [], 1, True, [RETRYING, STOPPING]),
+        ([{"state": "running"}], [LOST, LOST], 3, True, [STOPPING, RETRYING]),
+        ([LOST, {"state": "failed"}], [], 0, False, [RETRYING]),
+        ([LOST, NotFound("no")], [], 0, False, [RETRYING]),
+    ],
+)
+def test_timeout_in_an_outage_stops_the_workload_after_it_unless_it_has_ended(
+    follower, documents, posts, stops, has_timed_out, notes
+):
+    api = Outage(*documents, posts=posts)
+    made = follower(api, timeout=2.0)
+    made._has_ended.wait = lambda _seconds: False
+    made._stop_after(2.0)
+    assert (api.stops, made._has_timed_out) == ([STOP] * stops, has_timed_out)
+    assert [queued(made) for _ in notes] == notes
+    assert made._queue.empty()
+
+
+def test_timeout_in_an_outage_that_lasts_too_long_is_given_up(follower):
+    api = Outage(LOST)
+    made = follower(api, timeout=2.0)
+    waits = iter([False, True])
+
+    def wait(_seconds):
+        if is_over := next(waits):
+            made._has_ended.set()
+        return is_over
+
+    made._has_ended.wait = wait
+    made._stop_after(2.0)
+    assert (api.documents, api.stops) == ([], [])
 
 
 def test_timeout_after_the_end_of_following_is_ignored(follower, monkeypatch):
@@ -219,7 +279,7 @@ def test_output_is_drained_until_nothing_arrives_for_ten_seconds(follower, clock
 
     monkeypatch.setattr(made, "_next", take)
     monkeypatch.setattr(made, "_handle", handle)
-    message = "the end of the output did not arrive within 10 s; to read it: kakuri logs job"
+    message = "no output for 10 s, although it has not ended; to read it: kakuri logs job"
     with pytest.raises(CommandError, match=message) as caught:
         made._drain()
     assert caught.value.exit_code == Exit.NOT_RUN
@@ -237,7 +297,7 @@ def test_outage_while_the_output_is_drained_does_not_count(follower, clock, monk
         return "tick", None
 
     monkeypatch.setattr(made, "_next", take)
-    with pytest.raises(CommandError, match="did not arrive within 10 s"):
+    with pytest.raises(CommandError, match="no output for 10 s"):
         made._drain()
     assert next(moments, None) is None
 

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn, TextIO
 
-from kakuri._client import API
+from kakuri._client import API, path_of
 from kakuri._documents import end_text, has_ended, receipt_text
-from kakuri._exits import CommandError, Exit, NotFound
+from kakuri._exits import CommandError, Exit, NotFound, Unreachable
 from kakuri._invocation import Invocation
 from kakuri._lifecycle import post
 from kakuri._log_stream import follow_text
@@ -32,11 +32,14 @@ MAX_WAITING = 1000
 """Maximum pieces of output that wait to be printed."""
 
 DRAIN_SECONDS = 10.0
-"""Maximum pause in the output after the workload has ended; then it is reported as incomplete. An
-outage of the control plane does not count."""
+"""Seconds without output, after the workload has ended, after which the output is reported as
+incomplete. An outage of the control plane does not count."""
 
 _TICK_SECONDS = 0.5
 """Seconds between two checks of the deadline; on a terminal, progress is redrawn as often."""
+
+_RETRY_SECONDS = 1.0
+"""Seconds between two attempts to stop the workload after its timeout."""
 
 _INTERRUPTS_TO_KILL, _INTERRUPTS_TO_LEAVE = 2, 3
 
@@ -73,7 +76,7 @@ class Foreground:
         # A signal handler also puts into it: SimpleQueue is reentrant, Queue is not.
         self._queue: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         self._room = threading.Semaphore(MAX_WAITING)
-        self._has_ended = threading.Event()  # also set once it is no longer followed
+        self._has_ended = threading.Event()  # or it is no longer followed
         self._interrupts = 0
         self._open_streams = 0
         self._has_output = False
@@ -182,7 +185,7 @@ class Foreground:
         """Print the output that the workload wrote before it ended.
 
         Raises:
-            CommandError: No output arrived for DRAIN_SECONDS before its end.
+            CommandError: The output has not ended, and none arrived for DRAIN_SECONDS.
         """
         if self._last is not None and self._last.get("started_at"):
             self._open_output()  # it ended before it was seen running
@@ -191,8 +194,8 @@ class Foreground:
             if time.monotonic() >= deadline:
                 self._progress.clear()
                 message = (
-                    f"{self._id}: the end of the output did not arrive within "
-                    f"{span(DRAIN_SECONDS)}; to read it: kakuri logs {self._id}"
+                    f"{self._id}: no output for {span(DRAIN_SECONDS)}, although it has not ended; "
+                    f"to read it: kakuri logs {self._id}"
                 )
                 raise CommandError(message, Exit.NOT_RUN, code="incomplete")
             kind, item = self._next()
@@ -298,16 +301,42 @@ class Foreground:
             self._queue.put(("error", error))
 
     def _stop_after(self, timeout: float) -> None:
-        """Stop the workload after its timeout, also while the main thread waits for a reader."""
-        if not self._has_ended.wait(max(0.0, self._submitted_at + timeout - time.monotonic())):
-            self._has_timed_out = True
-            self._queue.put(("note", f"has not ended after {span(timeout)}: stopping it"))
-            self._stop(self._grace)
+        """Stop the workload after its timeout, and try again during an outage.
+
+        This works even while the main thread is blocked because the reader of the output is slow.
+        """
+        if self._has_ended.wait(max(0.0, self._submitted_at + timeout - time.monotonic())):
+            return
+        is_reported = False
+        with self._reported_errors(), self._api.clone() as api:
+            while not self._has_ended.is_set():  # also set once the outage has lasted too long
+                try:
+                    if not self._has_timed_out:
+                        # It may have ended in an outage, within its timeout.
+                        if has_ended(api.get(path_of(self._id)).document):
+                            return
+                        self._has_timed_out = True
+                        text = f"has not ended after {span(timeout)}: stopping it"
+                        self._queue.put(("note", text))
+                    post(api, self._id, "stop", grace=self._grace)
+                except Unreachable as error:
+                    if not is_reported:
+                        is_reported = True
+                        text = f"it could not be stopped, trying again: {error.message}"
+                        self._queue.put(("note", text))
+                    self._has_ended.wait(_RETRY_SECONDS)
+                else:
+                    return
 
     def _stop(self, grace: float) -> None:
+        with self._reported_errors(), self._api.clone() as api:
+            post(api, self._id, "stop", grace=grace)
+
+    @contextmanager
+    def _reported_errors(self) -> Iterator[None]:
+        """Queue errors of a stop for the main thread."""
         try:
-            with self._api.clone() as api:
-                post(api, self._id, "stop", grace=grace)
+            yield
         except NotFound:
             return
         except CommandError as error:

@@ -23,8 +23,8 @@ class Invocation:
         context: The value of --context, if it is given.
         format: One of `FORMATS` of the module `_overview`.
         color: `auto`, `always` or `never`.
-        lost_count: How many of the things that the command follows have lost the server.
-        lost_since: When the first of them did, in seconds of `time.monotonic`.
+        lost_count: Number of outage trackers that have lost the server.
+        lost_since: When the first of these outages began, in seconds of `time.monotonic`.
     """
 
     def __init__(self, environ: Mapping[str, str]) -> None:

@@ -31,8 +31,8 @@ _LOCK = threading.Lock()
 class OutageTracker:
     """Reports when the server is lost and when it is back, and waits between attempts.
 
-    Trackers of one command share the report: the first that fails reports the outage, the last that
-    succeeds its end. One that gives up no longer counts.
+    Trackers of one command share the report: the first to fail reports the outage, and the last to
+    recover reports its end. A tracker that gives up is not counted.
     """
 
     def __init__(
