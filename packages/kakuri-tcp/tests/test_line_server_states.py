@@ -6,7 +6,7 @@ from asyncio import Future
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kakuri_tcp import IdleTimeout, LineServerLimits, Overloaded
+from kakuri_tcp import IdleTimeout, LargeReply, LineServerLimits, Overloaded
 from kakuri_tcp._line_server_connection import LineServerConnection
 from kakuri_tcp._shared import SharedResources
 from kakuri_tcp._turns import Turns
@@ -269,3 +269,74 @@ async def test_turn_is_charged_for_tasks_but_not_for_futures(is_task, counted):
     assert connection.turns._expected == pytest.approx(counted, rel=0.1)
     connection.abort()
     await run_pending()
+
+
+def attached(handle, limits=LIMITS):
+    shared = SharedResources(limits)
+    connection = LineServerConnection(handle, None, Future.result, None, bytes, None, limits)
+    connection.attach(Peer(), "peer", limits, shared)
+    return connection, MemoryTransport(connection), shared
+
+
+async def test_discarded_replies_no_longer_count_in_the_shared_budget():
+    peer = Peer(shared := SharedResources(LIMITS))
+    peer.act("feed", b"w1\ni2\n")
+    assert shared.output.total == len(b"<i2>")
+    peer.connection.discard_input(Overloaded("unfinished_input"))
+    assert shared.output.total == 0
+    peer.act("break", None)
+    await run_pending()
+
+
+async def test_lingering_connection_whose_peer_reads_no_longer_counts_in_the_shared_budget():
+    peer = Peer(shared := SharedResources(LIMITS))
+    peer.connection.write(b"x" * 100)
+    assert shared.output.total == 100
+    peer.connection.close_lingering()
+    peer.act("take", 100)
+    await run_pending()
+    assert peer.ended == 0
+    assert shared.output.total == 0
+    peer.act("break", None)
+    await run_pending()
+
+
+async def test_pause_of_writing_does_not_change_how_long_a_connection_holds_replies():
+    peer = Peer(shared := SharedResources(LIMITS))
+    shared.turns.clock = lambda: now
+    now = 1.0
+    peer.act("feed", b"w1\ni2\n")
+    now = 2.0
+    peer.connection.write(b"x" * 100)  # pauses
+    assert shared.output._held[peer.connection] == (len(b"<i2>") + 100, 1.0)
+    now = 3.0
+    peer.act("take", 100)  # resumes
+    assert shared.output._held[peer.connection][0] == len(b"<i2>")
+    peer.act("break", None)
+    await run_pending()
+    assert shared.output.total == 0
+
+
+async def test_large_replies_count_in_the_shared_budget_once_they_exist():
+    made = []
+
+    def handle(line):
+        made.append(asyncio.get_running_loop().create_future())
+        return LargeReply(made[-1], 3)
+
+    connection, transport, shared = attached(handle)
+    transport.feed(b"a\nb\nc\n")
+    await run_pending()
+    assert (len(made), shared.output.total) == (3, 0)
+    made[1].set_result(b"b")  # the first reply holds it back
+    await run_pending()
+    assert shared.output.total == 3
+    made[0].set_result(b"a")
+    await run_pending()
+    assert transport.take() == b"a\nb\n"
+    assert (shared.output.total, connection._pending_bytes) == (0, 3)
+    transport.feed(b"d\n")
+    connection.abort()
+    await run_pending()
+    assert (shared.output.total, connection._pending_bytes) == (0, 0)
+    assert made[2].cancelled()

@@ -226,7 +226,7 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
         """Report what is unsent, and close if that was awaited; the driver calls this."""
         connection = self.driver.connection
         if self.is_writing_paused or self._reported_output or connection.unsent:
-            self.report_output()
+            self.account_output()
         if self.is_input_reported:  # a call may have ended that had not read its request
             self._report_input()
         if self._is_draining and not connection.open_streams and not connection.has_output:
@@ -239,7 +239,7 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
                 self.limits.write_timeout, self.abort
             )
 
-    def report_output(self) -> None:
+    def account_output(self) -> None:
         """Report what is unsent; the server may abort this connection or others."""
         size = self.unsent
         if self._shared is not None and (size or self._reported_output):
@@ -272,7 +272,7 @@ class _Driver(ServerDriver):
         """Queue a message; report immediately if it is large."""
         stream = super().send(message)
         if message.__class__ is Data and len(message.data) > _REPORT_ABOVE:
-            self._owner.report_output()
+            self._owner.account_output()
         return stream
 
     def flush(self) -> None:

@@ -72,23 +72,9 @@ class Connection(Readable):
     """
 
     __slots__ = (
-        "__weakref__",
-        "_fault",
-        "_held",
-        "_is_new",
-        "_last_measured",
-        "_observer",
-        "_quiet_since",
-        "_shared",
-        "_stalled_since",
-        "context",
-        "is_writing_paused",
-        "limits",
-        "made_progress",
-        "peer",
-        "turns",
-        "uid",
-        "write",
+        "__weakref__", "_fault", "_held", "_is_new", "_last_measured", "_observer", "_quiet_since",
+        "_shared", "_stalled_since", "context", "is_writing_paused", "limits", "made_progress",
+        "peer", "turns", "uid", "write",
     )  # fmt: skip
 
     write: Callable[[bytes | bytearray | memoryview], None]
@@ -268,6 +254,15 @@ class Connection(Readable):
             self._shared.input_changed(self, size)
         return size
 
+    def account_output(self) -> None:
+        """Report the number of unsent bytes to the server.
+
+        Override it if the connection holds other output. If all connections together hold too much,
+        the server closes some of them, perhaps this one.
+        """
+        if self._shared is not None:
+            self._shared.output_changed(self, self.unsent if self.is_writing_paused else 0)
+
     def wait_turn(self) -> None:
         """Stop reading until `take_turn`; the server calls this."""
         self.pause_for(BY_TURNS)
@@ -355,15 +350,13 @@ class Connection(Readable):
         self.is_writing_paused = True
         self._stalled_since = time.monotonic()
         self._last_measured = _NOT_MEASURED
-        if self._shared is not None:
-            self._shared.output_changed(self, self.unsent)
+        self.account_output()
         self.writing_paused()
 
     def resume_writing(self) -> None:
         """Handle a peer that reads again; asyncio calls this."""
         self.is_writing_paused = False
-        if self._shared is not None:
-            self._shared.output_changed(self, 0)
+        self.account_output()
         self.writing_resumed()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -3,9 +3,12 @@
 import asyncio
 import contextvars
 import logging
-from collections.abc import Awaitable, Generator, Sequence
+import sys
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+from kakuri_tcp._errors import HandlerFailed, shown
 
 _log = logging.getLogger("kakuri_tcp")
 
@@ -38,20 +41,35 @@ class Pending(NamedTuple):
     size: int
 
 
-async def wait_for(awaitable: Awaitable[Any]) -> object:
-    """Return the result of an awaitable."""
+def start(
+    awaitable: object, context: contextvars.Context, loop: asyncio.AbstractEventLoop
+) -> asyncio.Future[Any]:
+    """Run an awaitable; from Python 3.12 on, a coroutine that never waits is done at once."""
+    if not isinstance(awaitable, Awaitable):
+        raise HandlerFailed(f"expected bytes or an awaitable as reply, got {shown(awaitable)}")
+    coroutine = awaitable if isinstance(awaitable, Coroutine) else _wait_for(awaitable)
+    if sys.version_info >= (3, 12):
+        return asyncio.Task(coroutine, loop=loop, context=context, eager_start=True)
+    return loop.create_task(coroutine, context=context)
+
+
+async def _wait_for(awaitable: Awaitable[Any]) -> object:
     return await awaitable
 
 
-def held_bytes(waiting: Sequence[bytes | Pending], total: int) -> int:
-    """Return the bytes of replies that an earlier one holds back.
-
-    Args:
-        waiting: The replies of a connection that are not sent yet.
-        total: The bytes that they count as. If the first one is not ready, it holds none yet.
-    """
-    first = waiting[0] if waiting else b""
-    return total - first.size if isinstance(first, Pending) else total
+def encoded_result(
+    future: asyncio.Future[Any],
+    context: contextvars.Context,
+    encode: Callable[[asyncio.Future[Any]], bytes],
+) -> bytes:
+    """Return the reply that is the result of a future."""
+    try:
+        reply = context.copy().run(encode, future)  # the context may be entered already
+    except (Exception, asyncio.CancelledError) as error:
+        raise HandlerFailed(f"{shown(future)} failed: {shown(error)}") from error
+    if not isinstance(reply, bytes):
+        raise HandlerFailed(f"expected bytes from {shown(future)}, got {shown(reply)}")
+    return reply
 
 
 def cancel_replies(waiting: Sequence[bytes | Pending]) -> None:

@@ -11,8 +11,8 @@ for `encode` are encoded together, just before they are written.
 import asyncio
 import contextvars
 import logging
-import sys
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from kakuri_tcp._connection import Connection
@@ -25,7 +25,7 @@ from kakuri_tcp._errors import (
     UnexpectedProtocol,
     shown,
 )
-from kakuri_tcp._late_replies import LargeReply, Pending, cancel_replies, held_bytes, wait_for
+from kakuri_tcp._late_replies import LargeReply, Pending, cancel_replies, encoded_result, start
 from kakuri_tcp._line_limits import LineServerLimits
 from kakuri_tcp._lines import LineDecoder
 
@@ -60,8 +60,8 @@ class LineServerConnection(Connection):
     __slots__ = (
         "_counted", "_decoder", "_encode", "_encode_result", "_first_byte", "_handler",
         "_is_ending", "_is_reading", "_last_reply", "_line_began", "_line_limits", "_loop",
-        "_on_fault", "_parse", "_parse_first", "_parsed", "_takes_requests", "_turn",
-        "_untimed_lines", "_waiting", "_waiting_bytes", "_watched",
+        "_on_fault", "_parse", "_parse_first", "_parsed", "_pending_bytes", "_takes_requests",
+        "_turn", "_untimed_lines", "_waiting", "_waiting_bytes", "_watched",
     )  # fmt: skip
 
     def __init__(
@@ -92,6 +92,7 @@ class LineServerConnection(Connection):
         # A list, although it is a queue: it is short, and takes less memory when empty.
         self._waiting: list[bytes | Pending] = []
         self._waiting_bytes = 0
+        self._pending_bytes = 0  # of them, those of replies that do not exist yet
         self._watched: asyncio.Future[Any] | None = None  # the first reply, if it is not ready
         self._counted = 0  # waiting replies, as last reported
         self._turn: asyncio.Handle | None = None  # of a scheduled call of `process`
@@ -129,6 +130,7 @@ class LineServerConnection(Connection):
         self._decoder = LineDecoder(limit=self._line_limits.line)
         self._parsed.clear()
         self._cancel_waiting()
+        self.account_output()
         self._fault = self._fault or fault
         self.close_lingering()
 
@@ -196,10 +198,14 @@ class LineServerConnection(Connection):
                 self.pause_reading()
         if self._held or not is_drained or self._decoder.has_partial_line:
             self.account()
-        shared = self._shared
-        if shared is not None and (self._waiting_bytes or self in shared.output):
+        if self._waiting_bytes or (self._shared is not None and self in self._shared.output):
+            self.account_output()
+
+    def account_output(self) -> None:
+        if self._shared is not None:
             unsent = self.unsent if self.is_writing_paused else 0
-            shared.output_changed(self, unsent + held_bytes(self._waiting, self._waiting_bytes))
+            held = max(0, self._waiting_bytes - self._pending_bytes)
+            self._shared.output_changed(self, unsent + held)
 
     def _answer_lines(self, replies: list[Any]) -> bool:
         """Answer lines; return whether all of them were answered.
@@ -264,20 +270,21 @@ class LineServerConnection(Connection):
     def _start(
         self, awaitable: Awaitable[Any], received: int, context: contextvars.Context
     ) -> Pending:
-        """Run an awaitable; from Python 3.12 on, a coroutine that never waits is done at once."""
         size = 0
         if isinstance(awaitable, LargeReply):
             size, awaitable = awaitable.size, awaitable.awaitable
-        if asyncio.isfuture(awaitable):
-            return Pending(awaitable, context, size)
-        if not isinstance(awaitable, Awaitable):
-            raise HandlerFailed(f"expected bytes or an awaitable as reply, got {shown(awaitable)}")
-        coroutine = awaitable if isinstance(awaitable, Coroutine) else wait_for(awaitable)
-        self.turns.expect(received)
-        if sys.version_info >= (3, 12):
-            task = asyncio.Task(coroutine, loop=self._loop, context=context, eager_start=True)
-            return Pending(task, context, size)
-        return Pending(self._loop.create_task(coroutine, context=context), context, size)
+        if not asyncio.isfuture(awaitable):
+            self.turns.expect(received)
+            awaitable = start(awaitable, context, self._loop)
+        if size and not awaitable.done():
+            self._pending_bytes += size
+            awaitable.add_done_callback(partial(self._reply_exists, size), context=self.context)
+        return Pending(awaitable, context, size)
+
+    def _reply_exists(self, size: int, _future: asyncio.Future[Any]) -> None:
+        self._pending_bytes -= size
+        if not self.is_closing:
+            self.account_output()
 
     def _parse_lines(self) -> bool:
         """Parse the next lines, the first of a connection alone; return whether there is one."""
@@ -349,22 +356,13 @@ class LineServerConnection(Connection):
                 return
             del waiting[0]
             self._waiting_bytes -= expected
-            replies.append(self._result(future, context))
+            replies.append(encoded_result(future, context, self._encode_result))
 
     def _future_done(self, future: asyncio.Future[Any]) -> None:
         if self._watched is future:
             self._watched = None
             if self._turn is None and self._waiting:
                 self._turn = self._loop.call_soon(self._continue)
-
-    def _result(self, future: asyncio.Future[Any], context: contextvars.Context) -> bytes:
-        try:
-            reply = context.copy().run(self._encode_result, future)  # it may be entered already
-        except (Exception, asyncio.CancelledError) as error:
-            raise HandlerFailed(f"{shown(future)} failed: {shown(error)}") from error
-        if not isinstance(reply, bytes):
-            raise HandlerFailed(f"expected bytes from {shown(future)}, got {shown(reply)}")
-        return reply
 
     def _end(self, error: LineError | HandlerFailed) -> None:
         """Stop answering lines; the reply of `on_fault` is the last one."""

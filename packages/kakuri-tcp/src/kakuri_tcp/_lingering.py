@@ -12,6 +12,9 @@ class Replaced(Protocol):
     limits: ServerLimits
     is_writing_paused: bool
 
+    def account_output(self) -> None:
+        """Report the number of unsent bytes."""
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Handle the end of the transport."""
 
@@ -40,10 +43,12 @@ class Lingering(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Mark writing as paused; asyncio calls this."""
         self._connection.is_writing_paused = True
+        self._connection.account_output()
 
     def resume_writing(self) -> None:
         """Mark writing as possible again; asyncio calls this."""
         self._connection.is_writing_paused = False
+        self._connection.account_output()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Pass the end of the transport to the connection; asyncio calls this."""
