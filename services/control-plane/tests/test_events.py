@@ -983,8 +983,8 @@ async def test_long_polls_that_one_event_wakes_share_one_request_to_the_agent(hu
     streams = EventStreams(hub._agent, hub)
     polls = [asyncio.create_task(streams.changed_status("a", 60, 3 + i % 2)) for i in range(100)]
     polls[0].cancel()
-    await until(lambda: len(hub._waiting.get("a", ())) == 99)
-    await until(lambda: not streams._asking)
+    await until(lambda: journal.statuses == 99)
+    await hub._agent.get_status("a")  # the earlier replies have arrived, too
     asked = journal.statuses
     journal.put("a", 4)
     journal.add("a", 4)
@@ -994,6 +994,37 @@ async def test_long_polls_that_one_event_wakes_share_one_request_to_the_agent(hu
     journal.add("a", 5)
     assert [(await poll).version for poll in polls[1::2]] == [5] * 50
     assert journal.statuses == asked + 2
+
+
+async def test_long_poll_does_not_begin_with_a_request_that_was_sent_before_it(hub, journal):
+    may_answer, held = asyncio.Event(), []
+
+    def answer_late(request):
+        if isinstance(request, GetStatus) and not held:
+            held.append(journal.states["a"])
+            return answer_held()
+        journal.fail = None
+        reply = journal.answer(request)
+        journal.fail = answer_late
+        return reply
+
+    async def answer_held():
+        await may_answer.wait()
+        return held[0]
+
+    journal.put("a", 6)
+    streams = EventStreams(hub._agent, hub)
+    other = asyncio.create_task(streams.changed_status("a", 60, 6))
+    await until(lambda: journal.statuses and hub._task is not None)
+    journal.fail = answer_late
+    journal.add("a", 10)
+    await until(lambda: held)
+    journal.put("a", 11)
+    poll = asyncio.create_task(streams.changed_status("a", 0, 6))
+    await until(lambda: len(hub._waiting["a"]) == 2)
+    may_answer.set()
+    assert (await poll).version == 11
+    other.cancel()
 
 
 async def test_long_poll_ends_with_its_time_and_with_the_hub(hub, journal):

@@ -10,6 +10,7 @@ import re
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from functools import partial
+from itertools import chain, repeat
 
 import structlog
 from kakuri_daemon.api import QueryError
@@ -68,9 +69,9 @@ class EventStreams:
     def __init__(self, agent: AgentClient, hub: EventHub) -> None:
         self._agent = agent
         self._hub = hub
-        self._turns = AgentTurns(agent, 1, "streams of events", TooManyStreams)
-        # By workload, and by the index of the events that are known.
-        self._asking: dict[tuple[str, int], asyncio.Task[Status]] = {}
+        self._turns = AgentTurns(agent, 1, "reads of streams", TooManyStreams)
+        # Requests in progress, by workload id and the hub's index when they were sent.
+        self._status_requests: dict[tuple[str, int], asyncio.Task[Status]] = {}
 
     async def get_events(self, request: Request, query: EventQuery) -> Response:
         """Stream events until the client disconnects or the control plane stops.
@@ -79,7 +80,7 @@ class EventStreams:
         """
         after, is_snapshot = _beginning(request, query)
         event_filter = EventFilter(query.workload, query.label_pair, query.kinds)
-        is_server_sent = _accepts_event_stream(request)
+        is_server_sent = EVENT_STREAM in (request.headers.get("accept") or "").lower()
         media_type = EVENT_STREAM if is_server_sent else NDJSON
         await self._hub.start()
         user = user_of(request)
@@ -101,13 +102,13 @@ class EventStreams:
         After `seconds`, return it in any case. Without `after`, wait for the next change. The
         status has no details, because thousands of requests may wait, each with its latest reply.
         """
-        if after is None:
-            after = (await self._status(workload_id)).version or 0
-        known = after
+        known = (await self._status(workload_id)).version or 0 if after is None else after
+        # The first request is not shared: one in progress may be older than the client's `after`.
+        requests = chain((self._status,), repeat(self._shared_status))
         return await self._hub.await_reply(
             workload_id,
             seconds,
-            lambda: self._shared_status(workload_id),
+            lambda: next(requests)(workload_id),
             lambda status: (status.version or 0) > known,
         )
 
@@ -115,21 +116,20 @@ class EventStreams:
         return await self._agent.get_status(workload_id, with_version=True)
 
     async def _shared_status(self, workload_id: str) -> Status:
-        """Return a status that includes all events that are known.
+        """Return a status that includes every event the hub has read.
 
         One event may wake thousands of long polls, which share one request to the agent.
         """
         key = workload_id, self._hub.index
-        asking = self._asking.get(key)
-        if asking is None:
-            asking = self._asking[key] = asyncio.create_task(self._status(workload_id))
-            asking.add_done_callback(partial(self._status_ended, key))
-        return await asyncio.shield(asking)
+        if (task := self._status_requests.get(key)) is None:
+            task = self._status_requests[key] = asyncio.create_task(self._status(workload_id))
+            task.add_done_callback(partial(self._status_ended, key))
+        return await asyncio.shield(task)
 
-    def _status_ended(self, key: tuple[str, int], asking: asyncio.Task[Status]) -> None:
-        del self._asking[key]
-        if not asking.cancelled():
-            asking.exception()  # retrieve it: every caller may have been cancelled
+    def _status_ended(self, key: tuple[str, int], task: asyncio.Task[Status]) -> None:
+        del self._status_requests[key]
+        if not task.cancelled():
+            task.exception()  # retrieve it: every caller may have been cancelled
 
 
 class _Stream:
@@ -395,7 +395,3 @@ def _index(text: str) -> int:
         message = f"expected an index or 'now', got {text!r:.80}"
         raise QueryError([Fault("header.Last-Event-ID", message)])
     return index
-
-
-def _accepts_event_stream(request: Request) -> bool:
-    return EVENT_STREAM in (request.headers.get("accept") or "").lower()
