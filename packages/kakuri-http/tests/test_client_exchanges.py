@@ -16,6 +16,7 @@ from kakuri_http import (
     HTTPError,
     Limits,
     PoolLimits,
+    Request,
     RequestTimeout,
     Response,
     ResponseClosed,
@@ -23,7 +24,10 @@ from kakuri_http import (
     Timeouts,
     serve,
 )
+from kakuri_http._headers import Headers
 from kakuri_http.blocking import BlockingClient
+from kakuri_http.client._protocol import ClientProtocol
+from kakuri_tcp.testing import MemoryTransport, run_pending
 
 from .raw_server import cut, end, raw_server, read_head, reset
 
@@ -841,6 +845,25 @@ async def test_early_response_is_returned_if_the_body_suppresses_the_cancellatio
     assert response.status == 413
 
 
+async def test_request_whose_body_ends_when_it_is_cancelled_is_not_completed():
+    async def body():
+        with contextlib.suppress(asyncio.CancelledError):
+            yield b"abc"
+            await asyncio.Event().wait()
+
+    protocol = ClientProtocol(Limits())
+    transport = MemoryTransport(protocol)
+    request = Request("POST", "/", Headers(), host="a", length=None)
+    asking = asyncio.create_task(protocol.start(request, body(), Timeouts(), body_limit=100))
+    await until(lambda: b"abc" in transport._buffer)
+    await run_pending()
+    protocol.end_exchange()
+    await until(lambda: protocol.sender is None)
+    assert transport.take().endswith(b"\r\n\r\n3\r\nabc\r\n")
+    assert protocol.is_closing
+    asking.cancel()
+
+
 async def test_generator_of_an_async_iterable_is_closed_by_the_task_that_sent_it():
     pieces = AsyncPieces()
     with raw_server(too_large) as (url, _):
@@ -881,7 +904,7 @@ class AsyncBare:
 @pytest.mark.parametrize(
     ("kind", "make_body"), [("async", Bare), ("async", AsyncBare), ("blocking", Bare)]
 )
-async def test_iterator_without_iter_is_sent(kind, make_body):
+async def test_body_whose_iterator_has_no_dunder_iter_is_sent(kind, make_body):
     router = Router()
     router.add("POST", "/", lambda request: Response(200, [request.body, b"c"]))
     router.add("GET", "/", lambda request: Response(200, make_body()))

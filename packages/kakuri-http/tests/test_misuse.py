@@ -260,12 +260,14 @@ async def test_traceparent_that_is_not_valid_is_logged_and_not_sent(traceparent,
 
 def test_response_that_cannot_be_composed_leaves_the_core_unchanged():
     core = ServerConnection()
-    core.receive_data(b"GET / HTTP/1.0\r\nHost: a\r\n\r\n")
+    core.receive_data(b"HEAD / HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n")
     core.next_event(), core.next_event()
+    before = vars(core).copy()
     for attributes in ({"headers": None}, {"body": [b"x"], "headers": None}):
         with pytest.raises(AttributeError):
             core.send(changed(**attributes))
-    assert core.send(Response(200, b"x")).endswith(b"\r\n\r\nx")
+        assert vars(core) == before
+    assert b"\r\nConnection: keep-alive\r\n" in core.send(Response(200, b"x"))
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,11 @@ class Exchange:
             self.sender_cancelled = True
             self.sender.cancel()
 
+    def check_sending(self) -> None:
+        """Raise CancelledError if the sender was cancelled and the body suppressed that."""
+        if self.sender_cancelled:
+            raise asyncio.CancelledError
+
     def finish(self) -> None:
         """End the exchange: reading from it now raises ResponseClosed, and sending stops."""
         self.is_over = True
@@ -309,11 +314,11 @@ class ClientProtocol(Connection):
             async with closing_pieces(body) as pieces:
                 async for piece in pieces:
                     await self._send_piece(exchange, piece_of(piece))
+        exchange.check_sending()
         self.write(self.core.send(END_OF_MESSAGE))
 
     async def _send_piece(self, exchange: Exchange, piece: bytes) -> None:
-        if exchange.sender_cancelled:
-            raise asyncio.CancelledError  # the body's iterator suppressed it
+        exchange.check_sending()
         if self.is_closing:
             # The transport is closing, and asyncio warns about each write. Wait until
             # connection_lost(), which first reads a possible early response, cancels this task.

@@ -257,7 +257,8 @@ class ServerConnection(CoreConnection):
                 the announced length. The state does not change.
             TypeError: The event, or one of its attributes, has the wrong type.
             ValueError: The length is negative.
-            AttributeError: The `headers` of a Response are not Headers, which is not checked first.
+            AttributeError: The `headers` of a Response are not a Headers object (not checked, for
+                speed).
         """
         if isinstance(event, Response):
             body, request = event.body, self._request
@@ -288,11 +289,14 @@ class ServerConnection(CoreConnection):
                 else:
                     self.response_state = _RESPONSE_COMPLETE
                 return data
-            before = self.response_state
+            state, keep_alive = self.response_state, self.keep_alive
+            omits_content, framing = self.omits_content, (self._sends_chunked, self._left_to_send)
             try:
                 return self._send_response(event, trace)
-            except Exception:
-                self.response_state = before  # nothing was sent
+            except Exception:  # nothing was sent
+                self.response_state, self.keep_alive = state, keep_alive
+                self.omits_content = omits_content
+                self._sends_chunked, self._left_to_send = framing
                 raise
         if isinstance(event, InterimResponse):
             checked(event.headers, Headers, "headers")
