@@ -87,7 +87,7 @@ def test_server_that_was_closed_listens_again_in_another_event_loop(tmp_path):
     assert [asyncio.run(ask()) for _ in range(2)] == ["a", "a"]
 
 
-def test_server_that_a_handler_outlived_listens_again_in_another_event_loop(tmp_path):
+def test_server_whose_handler_outlives_it_listens_again_in_another_event_loop(tmp_path):
     async def outlive(request, call):
         is_running.set()
         with contextlib.suppress(asyncio.CancelledError):

@@ -129,7 +129,7 @@ async def test_expensive_request_without_a_turn_in_time_is_503(monkeypatch):
     assert problem["code"] == "busy"
     assert (
         problem["detail"]
-        == "did not get a turn within 0 s: too many expensive requests are waiting"
+        == "the request did not get a turn within 0 s: too many expensive requests are waiting"
     )
     agent.answers.set()
     await asyncio.gather(*crowd)
@@ -211,7 +211,7 @@ async def test_cancelled_caller_does_not_use_up_the_turn_of_its_user():
 
 
 @pytest.mark.parametrize("refusal", [None, AgentError(ErrorReply(ErrorCode.NOT_FOUND, "none"))])
-async def test_timeout_of_one_request_fails_no_other_while_the_agent_answers(refusal):
+async def test_timeout_fails_only_its_own_request_while_the_agent_answers_others(refusal):
     turns, replies = AgentTurns(Agent(), 2), [asyncio.Future() for _ in range(4)]
     slow, fast, second, waiting = (
         asyncio.create_task(turns.run("a", lambda reply=reply: reply)) for reply in replies

@@ -5,8 +5,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 
-class Started:
-    """Iterates over an iterator, which needs no `__iter__` or `__aiter__` for that."""
+class IteratorAdapter:
+    """Makes an iterator iterable, even if it has no `__iter__` or `__aiter__`."""
 
     def __init__(self, iterator: Any) -> None:
         self._iterator = iterator
@@ -34,9 +34,9 @@ async def closing_pieces(
         iterator = iterated = aiter(pieces)
     else:
         iterator = iter(pieces)
-        iterated = _as_async(Started(iterator))
+        iterated = _as_async(IteratorAdapter(iterator))
     try:
-        yield Started(iterated)
+        yield IteratorAdapter(iterated)
     finally:
         if isinstance(iterated, AsyncGenerator):
             await iterated.aclose()

@@ -12,7 +12,7 @@ from types import MemberDescriptorType
 from typing import Any
 
 _GENERATED = "__create_fn__."
-"""How the qualified name of the code of a method begins that dataclasses generated."""
+"""Prefix of `co_qualname` in methods that dataclasses generates."""
 
 
 def construction(cls: type[Any], values: dict[str, str], names: dict[str, Any]) -> list[str]:

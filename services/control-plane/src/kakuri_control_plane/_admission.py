@@ -40,14 +40,14 @@ class TooManyLargeDocuments(CopyableError):
 
 
 class Admission:
-    """Admission of documents: small ones at once, large ones as their users take turns.
+    """Admission of documents: small ones immediately, large ones in turn among their users.
 
     async with admission.admitted(len(body), user_of(request)):
         ...  # decode the document, and send it to the agent
     """
 
     def __init__(self) -> None:
-        self._places = FairSemaphore(MAX_IN_PROGRESS)  # bounds memory
+        self._in_progress = FairSemaphore(MAX_IN_PROGRESS)  # bounds memory
         self._gate = asyncio.Semaphore(1)  # spaces documents by TURNS_BETWEEN turns of the loop
         self._waiting = Slots(MAX_WAITING, "documents", lambda _: TooManyLargeDocuments())
 
@@ -69,7 +69,7 @@ class Admission:
         try:
             async with asyncio.timeout(None) as wait:
                 slot.end = partial(wait.reschedule, 0.0)
-                await self._places.acquire(user)
+                await self._in_progress.acquire(user)
         except TimeoutError:
             raise TooManyLargeDocuments from None
         finally:
@@ -79,7 +79,7 @@ class Admission:
             self._open_gate_after(TURNS_BETWEEN)
             yield
         finally:
-            self._places.release()
+            self._in_progress.release()
 
     def _open_gate_after(self, turns: int) -> None:
         if turns:

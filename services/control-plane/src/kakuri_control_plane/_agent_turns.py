@@ -16,9 +16,9 @@ from kakuri_rpc import AgentClient, AgentError, AgentTimeout, AgentUnreachable
 from kakuri_workload import CopyableError
 
 TURN_SECONDS = 5.0
-"""Seconds that a request waits for its turn, in addition to the agent's timeout for one request. So
-a request that waits for one that times out gets the error of the agent, if that answers no other
-one meanwhile."""
+"""Seconds that a request waits for its turn, in addition to the agent's timeout for one request. If
+the request that holds the slot times out, and the agent has answered no other since, the waiting
+requests get the same error."""
 
 MAX_READS = 4
 """Requests for lists, specifications and histories that are sent to the agent at a time: enough to
@@ -55,7 +55,7 @@ class AgentTurns:
         self._kind = kind
         self._timeout_error = timeout_error
         self._replies = 0
-        self._failures = 0  # of requests during which no reply arrived
+        self._failures = 0  # timeouts of requests during which the agent answered no other request
         self._failure: AgentTimeout | AgentUnreachable | None = None
 
     async def run(self, user: str, send: Callable[[], Awaitable[T]]) -> T:
@@ -74,7 +74,10 @@ class AgentTurns:
             async with asyncio.timeout(seconds):
                 await self._slots.acquire(user)
         except TimeoutError:
-            message = f"did not get a turn within {seconds:g} s: too many {self._kind} are waiting"
+            message = (
+                f"the request did not get a turn within {seconds:g} s: "
+                f"too many {self._kind} are waiting"
+            )
             raise self._timeout_error(message) from None
         try:
             if self._failure is not None and self._failures > failures:

@@ -1,4 +1,4 @@
-"""Slots of long responses, shared among the users of the machine and other hosts."""
+"""Slots of long responses and queued requests, shared among users."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from weakref import WeakSet
 
 
 class Slot:
-    """The slot of one response; it is free once nothing refers to this object.
+    """The slot of one response or queued request; it is free once nothing refers to this object.
 
     Attributes:
         user: The user whose response it is.

@@ -1,4 +1,4 @@
-"""The users among whom log readers and streams of events are shared."""
+"""The users among whom slots and turns are shared."""
 
 from kakuri_http import Request
 

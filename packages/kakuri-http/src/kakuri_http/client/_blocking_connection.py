@@ -16,7 +16,7 @@ from kakuri_http._errors import (
 )
 from kakuri_http._limits import DEFAULT_TIMEOUTS, IDLE_SECONDS, Limits, Timeouts
 from kakuri_http._messages import ReceivedResponse, Request, piece_of
-from kakuri_http._sent_body import Started
+from kakuri_http._sent_body import IteratorAdapter
 from kakuri_http.client._requests import (
     CONTINUE,
     CONTINUE_WAIT,
@@ -217,7 +217,7 @@ class BlockingConnection:
             pieces = body
         iterator = iter(pieces)
         try:
-            for piece in Started(iterator):
+            for piece in IteratorAdapter(iterator):
                 data = Data(piece_of(piece))
                 if not (self._receive_early() and self._send(self._core.send(data))):
                     return

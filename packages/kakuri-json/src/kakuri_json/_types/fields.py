@@ -117,7 +117,7 @@ def _check_constructor(cls: Any, names: list[str]) -> None:
 
 
 _GENERATED = "__create_fn__."
-"""How the qualified name of the code of a method begins that dataclasses generated. The faster
+"""Prefix of `co_qualname` in methods that dataclasses generates. The faster
 constructors of kakuri-workload have this name, too."""
 
 

@@ -44,8 +44,8 @@ class Anything:
     """Any JSON value.
 
     Attributes:
-        stands_for_variable: Whether it stands for a type variable without argument; constraints on
-            it are then not checked.
+        stands_for_variable: Whether it stands for a type variable without an argument; constraints
+            on it are then not checked.
     """
 
     stands_for_variable: bool = False
