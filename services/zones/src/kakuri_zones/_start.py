@@ -141,18 +141,23 @@ class Start:
         try:
             await self._try(self._discard_leftovers(observed))
         except StartFailed as error:
-            # A crash of the runtime or of an earlier process may have caused the failure, or the
-            # image or an object disappeared during the start.
-            is_recovering = self._cri.seconds_since_silence <= RECOVERY_SECONDS
-            cause = error.__cause__
-            has_lost = self._has_lost_sandbox or isinstance(cause, NotFound)
-            if error.reason != START_ERROR or not (is_recovering or self._has_adopted or has_lost):
+            if not self._can_succeed_again(error):
                 raise
-            if isinstance(cause, NotFound) and cause.call == "CreateContainer":
-                self._repair_image = not self._has_lost_sandbox
             log.warning("start tried again", zone=self.spec.id, error=str(error))
             await self._try(None)
         return False
+
+    def _can_succeed_again(self, error: StartFailed) -> bool:
+        """Return whether to repeat a start, and note whether to pull its image again.
+
+        The runtime or an earlier process may have crashed, or an image or object has disappeared.
+        """
+        cause = error.__cause__
+        if isinstance(cause, NotFound) and cause.call == "CreateContainer":
+            self._repair_image = not self._has_lost_sandbox
+        has_lost = self._has_lost_sandbox or isinstance(cause, NotFound)
+        is_recovering = self._cri.seconds_since_silence <= RECOVERY_SECONDS
+        return error.reason == START_ERROR and (is_recovering or self._has_adopted or has_lost)
 
     def _discard_leftovers(self, observed: ObservedZone | None) -> ObservedZone | None:
         """Remove unstarted objects of other runs, and return the zone without them."""

@@ -4,6 +4,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Generator, Iterable
+from typing import Any
 
 from kakuri_tcp.blocking import Connection
 
@@ -16,7 +17,6 @@ from kakuri_http._errors import (
 )
 from kakuri_http._limits import DEFAULT_TIMEOUTS, IDLE_SECONDS, Limits, Timeouts
 from kakuri_http._messages import ReceivedResponse, Request, piece_of
-from kakuri_http._sent_body import IteratorAdapter
 from kakuri_http.client._requests import (
     CONTINUE,
     CONTINUE_WAIT,
@@ -40,6 +40,7 @@ from kakuri_http.core._states import (
 _SEND_SIZE = 1 << 18  # bytes between two checks for an early response
 _ONE_WRITE = 1 << 14  # bytes that are accepted at once while the send buffer is empty
 _SUCCESS = range(200, 300)
+_END: Any = object()
 
 
 class BlockingConnection:
@@ -217,7 +218,8 @@ class BlockingConnection:
             pieces = body
         iterator = iter(pieces)
         try:
-            for piece in IteratorAdapter(iterator):
+            # Not `for`: it would need an `__iter__` of the iterator, too.
+            while (piece := next(iterator, _END)) is not _END:
                 data = Data(piece_of(piece))
                 if not (self._receive_early() and self._send(self._core.send(data))):
                     return
