@@ -203,15 +203,21 @@ async def test_log_of_short_pieces_is_read_to_its_end():
         (lambda _: Status("wl-1", State.RUNNING), 500, "unexpected_reply"),
         (lambda _: Log(bytes(MAX_LOG_DATA + 1), "x", ended=False), 500, "unexpected_reply"),
         (lambda _: Log(b"", "x" * 129, ended=False), 500, "unexpected_reply"),
-        (lambda _: asyncio.Event().wait(), 504, "agent_timeout"),
     ],
 )
 @pytest.mark.parametrize("query", ["", "?follow"])
 async def test_error_before_the_first_piece_is_a_problem(answer, status, code, query):
-    async with api(answer, timeout=0.2) as (client, _):
+    async with api(answer) as (client, _):
         response = await client.request("GET", f"/workloads/wl-1/log{query}")
         assert (response.status, json.loads(response.body)["code"]) == (status, code)
         assert response.headers.get("content-type") == "application/problem+json"
+
+
+@pytest.mark.parametrize("query", ["", "?follow"])
+async def test_agent_that_does_not_send_the_first_piece_in_time_is_a_problem(query):
+    async with api(lambda _: asyncio.Event().wait(), timeout=1.0) as (client, _):
+        response = await client.request("GET", f"/workloads/wl-1/log{query}")
+        assert (response.status, json.loads(response.body)["code"]) == (504, "agent_timeout")
 
 
 @pytest.mark.parametrize(
