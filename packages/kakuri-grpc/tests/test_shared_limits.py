@@ -348,6 +348,19 @@ async def test_handlers_of_an_aborted_connection_are_cancelled_at_once(tmp_path)
         await until(lambda: not server._running)
 
 
+async def test_pause_of_writing_does_not_change_how_long_a_connection_holds_responses(tmp_path):
+    async with await started(tmp_path) as server:
+        await request_responses(await raw_client(server, stream_window=65_535))
+        (connection,) = server._servers[0]._table.connections
+        shared = server._servers[0]._shared
+        connection.account_output()
+        held = shared.output._held[connection]
+        shared.turns.clock = lambda: held[1] + 1
+        connection.pause_writing()
+        connection.resume_writing()
+        assert shared.output._held[connection] == held
+
+
 async def test_calls_of_all_connections_are_bounded_and_each_has_a_few(tmp_path):
     async with our_server(limits=Limits(calls=6)) as server:
         server.where = await server.listen(f"unix:{tmp_path}/s")
