@@ -13,7 +13,7 @@ from kakuri_tcp.testing import until
 
 from .wire import wired
 
-user = contextvars.ContextVar("user", default="nobody")
+user = contextvars.ContextVar("user", default="anonymous")
 
 
 @pytest.fixture(scope="module")
@@ -125,9 +125,9 @@ async def test_context_variable_of_a_request_is_not_seen_by_the_next_one(field, 
                 for next_method, next_path, next_body in WAYS:
                     answer = await client.request(next_method, next_path, body=next_body)
                     if answer.status == 200:
-                        assert answer.body == b"nobody", (method, path, next_path)
+                        assert answer.body == b"anonymous", (method, path, next_path)
         assert server.counters.accepted == 1
-    assert user.get() == "nobody"
+    assert user.get() == "anonymous"
 
 
 async def test_context_variable_is_not_seen_by_pipelined_requests():
@@ -142,7 +142,7 @@ async def test_context_variable_is_not_seen_by_pipelined_requests():
             )
         )
         bodies = [(await wire.read_response())[2] for _ in range(4)]
-    assert bodies == [b"alice", b"nobody", b"alice", b"nobody"]
+    assert bodies == [b"alice", b"anonymous", b"alice", b"anonymous"]
 
 
 async def test_handlers_see_the_context_in_which_the_server_was_started():
@@ -164,7 +164,7 @@ async def test_access_log_runs_in_the_context_of_its_request():
         await client.request("GET", "/task", headers={"X-User": "alice"})
         await client.request("GET", "/task")
         await until(lambda: len(site.logged) == 2)
-    assert site.logged == ["alice", "nobody"]
+    assert site.logged == ["alice", "anonymous"]
 
 
 @pytest.mark.parametrize("before", [b"", b"GET /task HTTP/1.1\r\nHost: x\r\n\r\n"])
@@ -179,8 +179,8 @@ async def test_access_log_of_an_invalid_request_has_a_context_of_its_own(before)
         wire.send(before + b"not HTTP\r\n\r\n")
         await wire.read_all()
         async with Client(wire.server.endpoint) as client:
-            assert (await client.get("/inline")).body == b"nobody"
-    assert logged[-2:] == [(400, "nobody"), (200, "nobody")]
+            assert (await client.get("/inline")).body == b"anonymous"
+    assert logged[-2:] == [(400, "anonymous"), (200, "anonymous")]
     assert len(logged) == (3 if before else 2)
 
 

@@ -337,7 +337,7 @@ async def test_tasks_that_share_an_exchange_are_all_woken(tmp_path):
 
 
 async def test_context_variable_of_a_handler_is_not_seen_by_the_next_one(tmp_path):
-    user = contextvars.ContextVar("user", default=b"nobody")
+    user = contextvars.ContextVar("user", default=b"anonymous")
 
     async def handler(exchange):
         exchange.respond(200, ((b"x-user", user.get()),), end=True)
@@ -349,7 +349,7 @@ async def test_context_variable_of_a_handler_is_not_seen_by_the_next_one(tmp_pat
     async with connected(tmp_path, handler) as driver:
         for _ in range(3):
             response = await (await driver.open(replace(CALL, end=True))).response()
-            assert dict(response.fields)[b"x-user"] == b"nobody"
+            assert dict(response.fields)[b"x-user"] == b"anonymous"
 
 
 async def test_handler_that_on_end_has_cancelled_is_not_interrupted_while_it_cleans_up(tmp_path):

@@ -229,50 +229,48 @@ async def test_requests_in_flight_of_all_connections_are_bounded_and_each_has_a_
         assert server._shared.in_flight == 0
 
 
-async def test_replies_that_wait_for_an_earlier_one_are_bounded_in_bytes():
-    gate, handled = asyncio.Event(), []
+class Delayed:
+    """A handler that replies to `w` when its gate opens, and to other lines at once."""
 
-    def handler(line):
-        handled.append(line)
-        return wait(line) if line == b"w" else line * 100
+    def __init__(self):
+        self.gate = asyncio.Event()
+        self.lines = []
 
-    async def wait(line):
-        await gate.wait()
+    def __call__(self, line):
+        self.lines.append(line)
+        return self._wait(line) if line == b"w" else line * 100
+
+    async def _wait(self, line):
+        await self.gate.wait()
         return line
 
+
+async def test_replies_that_wait_for_an_earlier_one_are_bounded_in_bytes():
+    handler = Delayed()
     limits = LineServerLimits(write_buffer=1000)
     sent = b"w\n" + b"x\n" * 50
     async with await listen_lines(LOCAL, handler, limits=limits) as server:
         for _ in range(2):
-            handled.clear()
-            gate.clear()
+            handler.lines.clear()
+            handler.gate.clear()
             receiving = asyncio.create_task(exchange(server, sent + sent))
-            await until(lambda: len(handled) == 11)
+            await until(lambda: len(handler.lines) == 11)
             await run_pending()
-            assert len(handled) == 11
-            gate.set()
+            assert len(handler.lines) == 11
+            handler.gate.set()
             assert await receiving == (b"w\n" + (b"x" * 100 + b"\n") * 50) * 2
 
 
 async def test_replies_that_wait_for_earlier_ones_of_all_connections_are_bounded_in_bytes():
-    gate, handled = asyncio.Event(), []
-
-    def handler(line):
-        handled.append(line)
-        return wait(line) if line == b"w" else line * 100
-
-    async def wait(line):
-        await gate.wait()
-        return line
-
+    handler = Delayed()
     limits = LineServerLimits(write_buffer=1000, unsent_output=4500)
     async with await listen_lines(LOCAL, handler, limits=limits) as server:
         first = [asyncio.create_task(exchange(server, b"w\n" + b"x\n" * 10)) for _ in range(4)]
-        await until(lambda: handled.count(b"x") == 40)
+        await until(lambda: handler.lines.count(b"x") == 40)
         later = asyncio.create_task(exchange(server, b"w\n" + b"x\n" * 10))
-        await until(lambda: handled.count(b"x") == 50 or later.done())
+        await until(lambda: handler.lines.count(b"x") == 50 or later.done())
         await until(lambda: sum(each.done() for each in first) == 2)
-        gate.set()
+        handler.gate.set()
         answers = await asyncio.gather(*first, later, return_exceptions=True)
         whole = b"w\n" + (b"x" * 100 + b"\n") * 10
         assert answers.count(whole) == 3
@@ -429,7 +427,7 @@ async def test_replies_that_become_ready_together_are_encoded_in_turns():
 
 
 async def test_context_variable_of_a_line_is_not_visible_to_the_next_one():
-    name = contextvars.ContextVar("name", default=b"nobody")
+    name = contextvars.ContextVar("name", default=b"anonymous")
 
     async def later(line):
         if line.startswith(b"="):
@@ -462,9 +460,9 @@ async def test_context_variable_of_a_line_is_not_visible_to_the_next_one():
         lines = [b"=a", b"", b"~=b", b"", b"~", b"=c~", b"~", b"", b"end"]
         replies = await exchange(server, *(line + b"\n" for line in lines))
     assert replies.split(b"\n")[:-1] == [
-        b"=a", b"nobody", b"=b", b"nobody", b"nobody", b"=c~", b"nobody", b"nobody", b"fault",
+        b"=a", b"anonymous", b"=b", b"anonymous", b"anonymous", b"=c~", b"anonymous", b"anonymous", b"fault",
     ]  # fmt: skip
-    assert name.get() == b"nobody"
+    assert name.get() == b"anonymous"
 
 
 class Unprintable(Exception):
@@ -496,7 +494,7 @@ async def test_failure_that_cannot_be_printed_ends_the_connection_after_earlier_
 
 
 async def test_encode_result_sees_the_context_of_its_line():
-    name = contextvars.ContextVar("name", default=b"nobody")
+    name = contextvars.ContextVar("name", default=b"anonymous")
 
     async def later(line):
         name.set(name.get() + line)
@@ -511,7 +509,7 @@ async def test_encode_result_sees_the_context_of_its_line():
 
 
 async def test_lines_see_the_context_in_which_the_server_was_started():
-    name = contextvars.ContextVar("name", default=b"nobody")
+    name = contextvars.ContextVar("name", default=b"anonymous")
     token = name.set(b"operator")
     server = await listen_lines(LOCAL, lambda line: name.get())
     name.reset(token)

@@ -218,7 +218,7 @@ async def test_longest_idle_is_of_the_peer_with_most_connections():
         table.remove(connection)
         assert not table.remove(connection)
     assert table.longest_idle("new") is connections[0]
-    assert table.longest_idle("nobody") is connections[1]
+    assert table.longest_idle("unknown") is connections[1]
 
 
 @pytest.mark.parametrize("size", [1, 100])

@@ -157,18 +157,19 @@ async def test_long_poll_keeps_no_specification_while_it_waits():
     assert details == [False, True]
 
 
+async def take_turn(slots, order, caller):
+    """Acquire and release a slot as a caller, whose first letter is its user."""
+    await slots.acquire(caller[0])
+    order.append(caller)
+    slots.release()
+
+
 async def test_users_acquire_in_turn_and_each_users_callers_in_their_order():
     slots, order = FairSemaphore(1), []
     await slots.acquire("a")
-
-    async def take(user, number):
-        await slots.acquire(user)
-        order.append(user + str(number))
-        slots.release()
-
-    callers = [asyncio.create_task(take("a", number)) for number in range(3)]
-    callers += [asyncio.create_task(take("b", number)) for number in range(2)]
-    callers.append(asyncio.create_task(take("c", 0)))
+    callers = [asyncio.create_task(take_turn(slots, order, f"a{number}")) for number in range(3)]
+    callers += [asyncio.create_task(take_turn(slots, order, f"b{number}")) for number in range(2)]
+    callers.append(asyncio.create_task(take_turn(slots, order, "c0")))
     await turns_of_loop()
     slots.release()
     await asyncio.gather(*callers)
@@ -194,13 +195,9 @@ async def test_cancelled_caller_passes_its_turn_on():
 async def test_cancelled_caller_does_not_use_up_the_turn_of_its_user():
     slots, order = FairSemaphore(1), []
     await slots.acquire("a")
-
-    async def take(user, number):
-        await slots.acquire(user)
-        order.append(user + str(number))
-        slots.release()
-
-    first, *others = (asyncio.create_task(take(*each)) for each in (("a", 0), ("a", 1), ("b", 0)))
+    first, *others = (
+        asyncio.create_task(take_turn(slots, order, caller)) for caller in ("a0", "a1", "b0")
+    )
     await turns_of_loop()
     first.cancel()
     await turns_of_loop()

@@ -1,4 +1,5 @@
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 import structlog
@@ -155,6 +156,19 @@ async def test_zone_whose_container_is_found_missing_after_the_first_listing_is_
         await node.until_gone()
 
 
+def delay_checks(monkeypatch):
+    """Have the next checks find all containers missing, and end only when the test allows it."""
+    events = SimpleNamespace(begun=asyncio.Event(), may_end=asyncio.Event())
+
+    async def check(self, zones):
+        self.found = {each.id: zone.id for zone in zones for each in zone.containers}
+        events.begun.set()
+        await events.may_end.wait()
+
+    monkeypatch.setattr(MissingContainers, "check", check)
+    return events
+
+
 @pytest.mark.parametrize("is_started", [True, False])
 async def test_sandbox_that_a_start_adopts_during_the_checks_is_kept(
     runtime, run, monkeypatch, is_started
@@ -163,20 +177,13 @@ async def test_sandbox_that_a_start_adopts_during_the_checks_is_kept(
         await node.start()
         runtime.exit("z", 137)
         await node.until_state("failed")
-    checking, checked = asyncio.Event(), asyncio.Event()
-
-    async def check(self, zones):
-        self.found = {each.id: zone.id for zone in zones for each in zone.containers}
-        checking.set()
-        await checked.wait()
-
-    monkeypatch.setattr(MissingContainers, "check", check)
+    checks = delay_checks(monkeypatch)
     async with run(is_seen=False) as node:
-        await checking.wait()
+        await checks.begun.wait()
         runtime.faults.set("StartContainer", "delay(50)")
         start = asyncio.create_task(node.start(attempt=1))
         await (start if is_started else runtime.calls.wait_for("StartContainer"))
-        checked.set()
+        checks.may_end.set()
         await node.until_listed()
         is_new, zone = await start
         assert (is_new, zone.state) == (True, State.RUNNING)
@@ -191,20 +198,13 @@ async def test_container_that_is_found_missing_during_a_stop_is_removed_after_it
         await node.start()
         runtime.exit("z", 3)
         await node.until_state("failed")
-    checking, checked = asyncio.Event(), asyncio.Event()
-
-    async def check(self, zones):
-        self.found = {each.id: zone.id for zone in zones for each in zone.containers}
-        checking.set()
-        await checked.wait()
-
-    monkeypatch.setattr(MissingContainers, "check", check)
+    checks = delay_checks(monkeypatch)
     async with run(is_seen=False) as node:
-        await checking.wait()
+        await checks.begun.wait()
         runtime.faults.set("StopPodSandbox", "delay(50)")
         stop = asyncio.create_task(node.stop())
         await (stop if is_stopped else runtime.calls.wait_for("StopPodSandbox"))
-        checked.set()
+        checks.may_end.set()
         await node.until_listed()
         assert (await stop).state is State.FAILED
         await node.until_gone()

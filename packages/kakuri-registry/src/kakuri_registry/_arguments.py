@@ -131,7 +131,7 @@ def check_run(run: Run) -> None:
 
 def check_entry(entry: WorkloadEntry) -> None:
     """Raise TypeError or ValueError unless the index, the journal and a store can hold an entry."""
-    # Conditions before the calls spare most of them: every change of a workload is checked.
+    # Inline conditions avoid most of the calls: every change of a workload is checked.
     run = entry.run
     check_time(entry.changed_at)
     if entry.restart_at is not None:
