@@ -36,16 +36,14 @@ def busy(tmp_path):
 
 def test_no_task_of_the_page_takes_longer_than_a_tenth_of_a_second(busy, open_page):
     page = open_page(busy.url)
-    openings = []
-    while (
-        len(openings) < WINDOWS and min(openings, default=LONGEST_OPENING_MS) >= LONGEST_OPENING_MS
-    ):
+    for _ in range(WINDOWS):
         with measured(page) as opening:
             page.reload()
             expect(table(page).get_by_role("rowheader")).to_have_count(WORKLOADS)
             image = "registry.example/team/service:1.27"
             expect(row(page, "load-0999")).to_contain_text(image)
-        openings.append(opening.longest)
+        if opening.longest < LONGEST_OPENING_MS:
+            break
     ids = [f"load-{number:04}" for number in range(WORKLOADS)]
     windows = []
     with changing(busy, ids, EVENTS_PER_SECOND):
@@ -56,7 +54,7 @@ def test_no_task_of_the_page_takes_longer_than_a_tenth_of_a_second(busy, open_pa
                 page.wait_for_function(HAS_EVENT, arg=end)
             windows.append(work.longest)
     assert min(windows) < LONGEST_MS, windows
-    assert min(openings) < LONGEST_OPENING_MS, openings
+    assert opening.longest < LONGEST_OPENING_MS
 
 
 def test_page_stays_usable_under_load(busy, open_page):

@@ -540,7 +540,7 @@ async def test_stop_that_hangs_is_reported_before_its_call_ends(
     runtime.stop("wl-1", 0)
     await watcher.until(("changed", "wl-1"))
     assert runtime.end_failures == {
-        "wl-1": "the stop has not returned 0 s or more after the grace period"
+        "wl-1": "the stop is still in progress at least 0 s after the grace period"
     }
     first.set()
     await watcher.until(("changed", "wl-1"))
@@ -569,7 +569,7 @@ async def test_stop_that_still_hangs_after_an_outage_is_reported_as_overdue(monk
     with structlog.testing.capture_logs() as logs:
         async with asyncio.timeout(10), failures.overdue_after_grace():
             await changed.wait()
-    assert reported == {"wl-1": "the stop has not returned 0 s or more after the grace period"}
+    assert reported == {"wl-1": "the stop is still in progress at least 0 s after the grace period"}
     assert [each["event"] for each in logs] == ["stop or removal overdue"]
 
 

@@ -211,6 +211,17 @@ def test_timeout_in_an_outage_stops_the_workload_after_it_unless_it_has_ended(
     assert made._queue.empty()
 
 
+def test_timeout_whose_stop_has_an_invalid_response_reports_it_once(follower):
+    invalid = Unreachable("not the API", code="bad_answer")
+    api = Outage({"state": "running"}, posts=[invalid])
+    made = follower(api, timeout=2.0)
+    made._has_ended.wait = lambda _seconds: False
+    made._stop_after(2.0)
+    notes = [STOPPING, ("note", "it could not be stopped: not the API")]
+    assert [queued(made) for _ in notes] == notes
+    assert (len(api.stops), made._queue.empty()) == (1, True)
+
+
 def test_timeout_in_an_outage_that_lasts_too_long_is_given_up(follower):
     api = Outage(LOST)
     made = follower(api, timeout=2.0)
@@ -279,7 +290,9 @@ def test_output_is_drained_until_nothing_arrives_for_ten_seconds(follower, clock
 
     monkeypatch.setattr(made, "_next", take)
     monkeypatch.setattr(made, "_handle", handle)
-    message = "no output for 10 s, although it has not ended; to read it: kakuri logs job"
+    message = (
+        "the output is incomplete, nothing arrived for 10 s; to read the rest: kakuri logs job"
+    )
     with pytest.raises(CommandError, match=message) as caught:
         made._drain()
     assert caught.value.exit_code == Exit.NOT_RUN
@@ -297,7 +310,7 @@ def test_outage_while_the_output_is_drained_does_not_count(follower, clock, monk
         return "tick", None
 
     monkeypatch.setattr(made, "_next", take)
-    with pytest.raises(CommandError, match="no output for 10 s"):
+    with pytest.raises(CommandError, match="nothing arrived for 10 s"):
         made._drain()
     assert next(moments, None) is None
 

@@ -371,7 +371,7 @@ async def test_scrapes_of_one_user_leave_a_place_for_another(monkeypatch):
         assert other.status == 200
         with pytest.raises(asyncio.CancelledError):
             await sending[0]
-        message = "2 requests for metrics are open already, which is the limit"
+        message = "2 requests for metrics are in progress, which is the limit"
         with pytest.raises(TooManyScrapes, match=message):
             scrape(1)
         sending[1].cancel()

@@ -157,7 +157,7 @@ async def test_zone_whose_container_is_found_missing_after_the_first_listing_is_
 
 
 def delay_checks(monkeypatch):
-    """Have the next checks find all containers missing, and end only when the test allows it."""
+    """Replace the next checks by one that finds all containers missing when the test allows it."""
     events = SimpleNamespace(begun=asyncio.Event(), may_end=asyncio.Event())
 
     async def check(self, zones):

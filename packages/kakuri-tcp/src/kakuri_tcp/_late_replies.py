@@ -44,7 +44,7 @@ class Pending(NamedTuple):
 def start(
     awaitable: object, context: contextvars.Context, loop: asyncio.AbstractEventLoop
 ) -> asyncio.Future[Any]:
-    """Run an awaitable; from Python 3.12 on, a coroutine that never waits is done at once."""
+    """Start a task. From Python 3.12 on, a coroutine that never suspends is done at once."""
     if not isinstance(awaitable, Awaitable):
         raise HandlerFailed(f"expected bytes or an awaitable as reply, got {shown(awaitable)}")
     coroutine = awaitable if isinstance(awaitable, Coroutine) else _wait_for(awaitable)
@@ -64,7 +64,9 @@ def encoded_result(
 ) -> bytes:
     """Return the reply that is the result of a future."""
     try:
-        reply = context.copy().run(encode, future)  # the context may be entered already
+        reply = context.copy().run(
+            encode, future
+        )  # a copy, because the current code may already run in this context
     except (Exception, asyncio.CancelledError) as error:
         raise HandlerFailed(f"{shown(future)} failed: {shown(error)}") from error
     if not isinstance(reply, bytes):

@@ -92,7 +92,7 @@ class LineServerConnection(Connection):
         # A list, although it is a queue: it is short, and takes less memory when empty.
         self._waiting: list[bytes | Pending] = []
         self._waiting_bytes = 0
-        self._pending_bytes = 0  # of them, those of replies that do not exist yet
+        self._pending_bytes = 0  # of them, those of replies whose future is not done
         self._watched: asyncio.Future[Any] | None = None  # the first reply, if it is not ready
         self._counted = 0  # waiting replies, as last reported
         self._turn: asyncio.Handle | None = None  # of a scheduled call of `process`

@@ -39,7 +39,7 @@ class SharedResources:
     Attributes:
         turns: When each connection may work.
         input: Bytes that were received but not processed.
-        output: Bytes that wait for peers that read too slowly, or for an earlier reply.
+        output: Unsent bytes for peers that read too slowly, and replies that wait for earlier ones.
         in_flight: Requests of all connections without a reply.
         context: The context (contextvars) of the call that started the server.
         aborted: The number of connections that were closed because of a limit.

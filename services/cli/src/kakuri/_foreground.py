@@ -22,6 +22,7 @@ from kakuri._log_stream import follow_text
 from kakuri._nodes import first_node, warn_if_simulated
 from kakuri._progress import Progress
 from kakuri._remove import delete
+from kakuri._schemas import BAD_RESPONSE
 from kakuri._streams import discard_output
 from kakuri._text import printable, seconds_of, span
 from kakuri._tombstones import removed_document
@@ -194,8 +195,8 @@ class Foreground:
             if time.monotonic() >= deadline:
                 self._progress.clear()
                 message = (
-                    f"{self._id}: no output for {span(DRAIN_SECONDS)}, although it has not ended; "
-                    f"to read it: kakuri logs {self._id}"
+                    f"{self._id}: the output is incomplete, nothing arrived for "
+                    f"{span(DRAIN_SECONDS)}; to read the rest: kakuri logs {self._id}"
                 )
                 raise CommandError(message, Exit.NOT_RUN, code="incomplete")
             kind, item = self._next()
@@ -312,7 +313,7 @@ class Foreground:
             while not self._has_ended.is_set():  # also set once the outage has lasted too long
                 try:
                     if not self._has_timed_out:
-                        # It may have ended in an outage, within its timeout.
+                        # It may have ended during an outage.
                         if has_ended(api.get(path_of(self._id)).document):
                             return
                         self._has_timed_out = True
@@ -320,6 +321,8 @@ class Foreground:
                         self._queue.put(("note", text))
                     post(api, self._id, "stop", grace=self._grace)
                 except Unreachable as error:
+                    if error.code == BAD_RESPONSE:  # not an outage
+                        raise
                     if not is_reported:
                         is_reported = True
                         text = f"it could not be stopped, trying again: {error.message}"

@@ -100,7 +100,7 @@ class OutageTracker:
         self._end()
 
     def _leave(self) -> None:
-        """Stop counting as one that has lost the server."""
+        """Remove this tracker from `lost_count`."""
         if self._is_lost:
             with _LOCK:
                 self._is_lost = False

@@ -40,7 +40,7 @@ class TooManyLargeDocuments(CopyableError):
 
 
 class Admission:
-    """Admission of documents: small ones immediately, large ones in turn among their users.
+    """Admission of documents: small ones immediately; for large ones, users take turns.
 
     async with admission.admitted(len(body), user_of(request)):
         ...  # decode the document, and send it to the agent

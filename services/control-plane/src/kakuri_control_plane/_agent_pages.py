@@ -32,7 +32,7 @@ class AgentPages:
         """Return the events after an index, as many as the agent sends at once.
 
         Raises:
-            TooManyStreams: No turn in time, because too many streams read pages.
+            TooManyStreams: No turn in time, because too many streams are reading pages.
             AgentError: The code is `compacted` if the events after the index are not kept.
             RPCError: The agent can't be asked.
         """
@@ -46,7 +46,7 @@ class AgentPages:
             label: Only of workloads with this label, as `key=value`.
 
         Raises:
-            TooManyStreams: No turn in time, because too many streams read pages.
+            TooManyStreams: No turn in time, because too many streams are reading pages.
             RPCError: The agent can't be asked.
         """
         listing = partial(self._agent.list_workloads, after=workload_id, label=label, detail=True)
@@ -56,7 +56,7 @@ class AgentPages:
         """Return the state of one workload with all details.
 
         Raises:
-            TooManyStreams: No turn in time, because too many streams read pages.
+            TooManyStreams: No turn in time, because too many streams are reading pages.
             AgentError: The code is `not_found` if there is no such workload.
             RPCError: The agent can't be asked.
         """

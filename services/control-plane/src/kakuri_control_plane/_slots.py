@@ -10,7 +10,7 @@ class Slot:
     """The slot of one response or queued request; it is free once nothing refers to this object.
 
     Attributes:
-        user: The user whose response it is.
+        user: The user who holds the slot.
         number: Slots are numbered in the order in which they were taken.
         is_displaced: Whether the response of another user took the slot. This one must end: it
             reads nothing more from the agent, and is cut off if its client does not read.
@@ -80,7 +80,7 @@ class Slots:
         held[user] += 1
         most = max(held.values())
         if held[user] == most:
-            message = f"{self._limit} {self._kind} are open already, which is the limit"
+            message = f"{self._limit} {self._kind} are in progress, which is the limit"
             raise self._limit_error(message)
         candidates = [each for each in taken if held[each.user] == most]
         return min(candidates, key=lambda each: each.number)

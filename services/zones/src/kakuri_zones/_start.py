@@ -112,7 +112,7 @@ class Start:
         self._created_containers: set[str] = set()
         self._has_adopted = False
         self._sandbox_id: str | None = None  # created or adopted
-        # whether to pull the image again, because content of it may be missing
+        # whether to pull the image even if it is listed: content of it may be missing
         self._repair_image = False
         self._has_lost_sandbox = False  # it ended before the container ran
 
@@ -141,13 +141,13 @@ class Start:
         try:
             await self._try(self._discard_leftovers(observed))
         except StartFailed as error:
-            if not self._can_succeed_again(error):
+            if not self._should_retry(error):
                 raise
             log.warning("start tried again", zone=self.spec.id, error=str(error))
             await self._try(None)
         return False
 
-    def _can_succeed_again(self, error: StartFailed) -> bool:
+    def _should_retry(self, error: StartFailed) -> bool:
         """Return whether to repeat a start, and note whether to pull its image again.
 
         The runtime or an earlier process may have crashed, or an image or object has disappeared.

@@ -218,7 +218,7 @@ class BlockingConnection:
             pieces = body
         iterator = iter(pieces)
         try:
-            # Not `for`: it would need an `__iter__` of the iterator, too.
+            # `for` would fail on an iterator that has only `__next__`.
             while (piece := next(iterator, _END)) is not _END:
                 data = Data(piece_of(piece))
                 if not (self._receive_early() and self._send(self._core.send(data))):

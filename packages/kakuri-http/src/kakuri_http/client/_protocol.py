@@ -75,7 +75,7 @@ class Exchange:
             self.sender_cancelled = True
             self.sender.cancel()
 
-    def check_sending(self) -> None:
+    def raise_if_cancelled(self) -> None:
         """Raise CancelledError if the sender was cancelled and the body suppressed that."""
         if self.sender_cancelled:
             raise asyncio.CancelledError
@@ -314,11 +314,11 @@ class ClientProtocol(Connection):
             async with closing_pieces(body) as pieces:
                 async for piece in pieces:
                     await self._send_piece(exchange, piece_of(piece))
-        exchange.check_sending()
+        exchange.raise_if_cancelled()
         self.write(self.core.send(END_OF_MESSAGE))
 
     async def _send_piece(self, exchange: Exchange, piece: bytes) -> None:
-        exchange.check_sending()
+        exchange.raise_if_cancelled()
         if self.is_closing:
             # The transport is closing, and asyncio warns about each write. Wait until
             # connection_lost(), which first reads a possible early response, cancels this task.

@@ -87,10 +87,8 @@ class EndFailures:
                 timer = self._loop.call_later(OVERDUE_SECONDS, check)
                 return
             self._since = self._loop.time() - REPORT_SECONDS  # the next error is reported at once
-            error = (
-                f"the stop has not returned {OVERDUE_SECONDS:.0f} s or more after the grace period"
-            )
-            self._report("stop or removal overdue", error)
+            seconds = f"at least {OVERDUE_SECONDS:.0f} s after the grace period"
+            self._report("stop or removal overdue", f"the stop is still in progress {seconds}")
 
         timer = self._loop.call_later(self._grace_seconds + OVERDUE_SECONDS, check)
         try:
