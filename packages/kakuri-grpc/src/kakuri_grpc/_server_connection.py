@@ -103,7 +103,6 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
         self._connections = resources.connections
         self._waiting: deque[bytes] = deque()  # received, and not processed yet
         self._is_draining = False
-        self._reported_output = 0
         self._abort_timer: asyncio.TimerHandle | None = None
 
     # asyncio calls the first two, and uvloop data_received, because this class is also a Protocol.
@@ -212,6 +211,10 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
         """Return the number of received bytes that no handler has yet."""
         return sum(map(len, self._waiting)) + self.driver.connection.unread + self.held
 
+    def held_output(self) -> int:
+        """Return the number of unsent bytes, even while the client reads."""
+        return self.unsent
+
     def hold(self, change: int) -> None:
         """Change the number of bytes that calls hold in messages."""
         self.held += change
@@ -225,7 +228,7 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
     def flushed(self) -> None:
         """Report what is unsent, and close if that was awaited; the driver calls this."""
         connection = self.driver.connection
-        if self.is_writing_paused or self._reported_output or connection.unsent:
+        if self.is_writing_paused or self.has_reported_output or connection.unsent:
             self.account_output()
         if self.is_input_reported:  # a call may have ended that had not read its request
             self._report_input()
@@ -238,13 +241,6 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
             self._abort_timer = asyncio.get_running_loop().call_later(
                 self.limits.write_timeout, self.abort
             )
-
-    def account_output(self) -> None:
-        """Report what is unsent; the server may abort this connection or others."""
-        size = self.unsent
-        if self._shared is not None and (size or self._reported_output):
-            self._reported_output = size
-            self._shared.output_changed(self, size)
 
 
 class _Driver(ServerDriver):

@@ -185,6 +185,14 @@ class Connection(Readable):
         """
         return 0
 
+    def held_output(self) -> int:
+        """Return the number of bytes that are held for a peer that reads too slowly.
+
+        The default returns `unsent` while writing is paused. Call `account_output` whenever an
+        override's number has changed.
+        """
+        return self.unsent if self.is_writing_paused else 0
+
     @property
     def is_sending(self) -> bool:
         """Whether data is being sent that an abort would cut off."""
@@ -231,6 +239,11 @@ class Connection(Readable):
         """The number of written bytes that the kernel has not accepted yet."""
         return 0 if self._transport is None else self._transport.get_write_buffer_size()
 
+    @property
+    def has_reported_output(self) -> bool:
+        """Whether the number of held bytes of output was not 0 when it was last reported."""
+        return self._shared is not None and self in self._shared.output
+
     def outstanding(self) -> Outstanding:
         """Return how many written bytes the peer has received, and how many it has not."""
         return outstanding(self._transport)
@@ -255,13 +268,12 @@ class Connection(Readable):
         return size
 
     def account_output(self) -> None:
-        """Report the number of unsent bytes to the server.
+        """Report the number of held bytes of output to the server.
 
-        Override it if the connection holds other output. If all connections together hold too much,
-        the server closes some of them, perhaps this one.
+        If all connections together hold too much, the server closes some of them, perhaps this one.
         """
         if self._shared is not None:
-            self._shared.output_changed(self, self.unsent if self.is_writing_paused else 0)
+            self._shared.output_changed(self, self.held_output())
 
     def wait_turn(self) -> None:
         """Stop reading until `take_turn`; the server calls this."""

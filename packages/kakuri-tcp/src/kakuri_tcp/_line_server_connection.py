@@ -161,6 +161,9 @@ class LineServerConnection(Connection):
     def unprocessed(self) -> int:
         return self._decoder.buffered + sum(size for _, size in self._parsed)
 
+    def held_output(self) -> int:
+        return super().held_output() + max(0, self._waiting_bytes - self._pending_bytes)
+
     @property
     def is_busy(self) -> bool:
         return bool(self._waiting) or self in self.turns or super().is_busy
@@ -198,14 +201,8 @@ class LineServerConnection(Connection):
                 self.pause_reading()
         if self._held or not is_drained or self._decoder.has_partial_line:
             self.account()
-        if self._waiting_bytes or (self._shared is not None and self in self._shared.output):
+        if self._waiting_bytes or self.has_reported_output:
             self.account_output()
-
-    def account_output(self) -> None:
-        if self._shared is not None:
-            unsent = self.unsent if self.is_writing_paused else 0
-            held = max(0, self._waiting_bytes - self._pending_bytes)
-            self._shared.output_changed(self, unsent + held)
 
     def _answer_lines(self, replies: list[Any]) -> bool:
         """Answer lines; return whether all of them were answered.

@@ -13,7 +13,7 @@ class Replaced(Protocol):
     is_writing_paused: bool
 
     def account_output(self) -> None:
-        """Report the number of unsent bytes."""
+        """Report the number of held bytes of output."""
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Handle the end of the transport."""
