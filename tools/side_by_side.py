@@ -13,6 +13,9 @@ AT_ONCE = len(os.sched_getaffinity(0)) + 1
 MAX_SECONDS = 30 * 60.0
 """Seconds after which a command is ended: three times the slowest one's on two busy cores."""
 
+LAST_LINES = 60
+"""Lines of a failed command's output that callers get; the error is usually in them."""
+
 TERM_GRACE_SECONDS = 30.0
 """Seconds from SIGTERM to SIGKILL for a command that has to be ended."""
 
@@ -39,25 +42,20 @@ class Running:
         }
         pool.shutdown(wait=False)  # its threads end with their work
 
-    def wait(self) -> list[str]:
+    def wait(self) -> dict[str, str]:
         """Print what each command has written once it has ended.
 
         Returns:
-            The names of those that failed, in the order in which they ended.
+            The last lines of each one that failed, by name, in the order in which they ended.
         """
-        failed = []
+        failed = {}
         for future in as_completed(self._names):
             name = self._names[future]
             status, how, output = future.result()
             print(f"--- {name}: {how}\n{output}", flush=True)
             if status != 0:
-                failed.append(name)
+                failed[name] = "\n".join(output.splitlines()[-LAST_LINES:])
         return failed
-
-
-def run(commands: Mapping[str, Sequence[str]], at_once: int = AT_ONCE) -> list[str]:
-    """Run commands, print what each has written, and return the names of those that failed."""
-    return Running(commands, at_once).wait()
 
 
 def _run(command: Sequence[str], max_seconds: float) -> tuple[int | None, str, str]:

@@ -9,6 +9,7 @@ from tools.sessions.steps import (
     PYTHONS,
     TESTED,
     each_member,
+    finish,
     python_for_tests,
     start_environment,
     tools_of,
@@ -47,8 +48,7 @@ def tests(session: nox.Session, member: str) -> None:
             data = f"--data-file={ROOT / f'.coverage.{member}'}"
             command += ["coverage", "run", f"--source={this.import_name}", data, "-m"]
         commands[f"{member} on Python {interpreter.name}"] = [*command, *pytest]
-    if failed := side_by_side.run(commands):
-        session.error(f"failed: {', '.join(failed)}")
+    finish(session, side_by_side.Running(commands))
 
 
 @nox.session(python=PYTHON)

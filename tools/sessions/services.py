@@ -8,7 +8,14 @@ import nox
 
 from tools import chromium, side_by_side, system
 from tools.members import MEMBERS
-from tools.sessions.steps import PYTHON, closure, install_editable, install_wheels, tools_of
+from tools.sessions.steps import (
+    PYTHON,
+    closure,
+    finish,
+    install_editable,
+    install_wheels,
+    tools_of,
+)
 
 WITH_SESSIONS = ("etcd", "interop", "observability", "openapi", "page", "zones")
 """The directories of tests/ that sessions of their own run."""
@@ -47,8 +54,7 @@ def e2e(session: nox.Session) -> None:
             "end-to-end tests on uvloop": [*on_uvloop, "tests/e2e"],
             "other tests": [*on_asyncio, *others, "--ignore=tests/e2e"],
         }
-    if failed := side_by_side.run(runs):
-        session.error(f"failed: {', '.join(failed)}")
+    finish(session, side_by_side.Running(runs))
 
 
 @nox.session(python=PYTHON, reuse_venv=False)
@@ -81,8 +87,7 @@ def page(session: nox.Session) -> None:
         f"part {number} of the page's tests": [*pytest, *part]
         for number, part in enumerate(parts, 1)
     }
-    if failed := side_by_side.run(runs):
-        session.error(f"failed: {', '.join(failed)}")
+    finish(session, side_by_side.Running(runs))
 
 
 def _require_browser(session: nox.Session) -> None:

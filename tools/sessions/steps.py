@@ -1,11 +1,12 @@
 """Steps that several sessions share."""
 
+import atexit
 import os
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import nox
 
-from tools import interpreters
+from tools import interpreters, side_by_side
 from tools.environments import Environment
 from tools.members import BY_NAME, MEMBERS, ROOT, Member
 
@@ -56,6 +57,18 @@ def install_wheels(session: nox.Session, *names: str, python: str | None = None)
     finds = [f"--find-links={DIST}", f"--find-links={WHEELHOUSE}"]
     install = ["install", "-q", "--no-index", "--force-reinstall", *finds, *names]
     session.run(*pip, *install, env={"PIP_FIND_LINKS": ""}, silent=True)
+
+
+def finish(session: nox.Session, running: side_by_side.Running) -> None:
+    """Wait for commands and print their output; fail if one of them has failed.
+
+    Its last lines are printed once more when nox exits, because by then other sessions have written
+    much more.
+    """
+    if failed := running.wait():
+        for name, lines in failed.items():
+            atexit.register(print, f"\n--- the last lines of {name}:\n{lines}", flush=True)
+        session.error(f"failed: {', '.join(failed)}")
 
 
 def run_tool(session: nox.Session, module: str, *arguments: str) -> None:

@@ -8,7 +8,7 @@ import nox
 from tests.cri_node.cache import PROGRAMS, lacks
 from tools import side_by_side, system
 from tools.members import BY_NAME
-from tools.sessions.steps import PYTHON, install_wheels, tools_of
+from tools.sessions.steps import PYTHON, finish, install_wheels, tools_of
 
 REQUIRE_ZONES = "KAKURI_REQUIRE_ZONES"
 SETTINGS = "--rcfile=tests/zones/coverage.toml"
@@ -54,8 +54,7 @@ def zones_result(session: nox.Session) -> None:
     if not _started:
         session.error("the session zones has not run; run 'nox -s zones'")
     running, coverage = _started.pop()
-    if failed := running.wait():
-        session.error(f"failed: {', '.join(failed)}")
+    finish(session, running)
     if not session.posargs:
         session.run(coverage, "combine", "-q", SETTINGS, external=True)
         session.run(coverage, "report", SETTINGS, external=True)

@@ -141,7 +141,7 @@ async def test_call_that_the_server_does_not_end_ends_at_its_deadline(monkeypatc
         peer = await network.peer()
         await turns(lambda: peer.streams)
         with pytest.raises(DeadlineExceeded) as caught:
-            await asyncio.wait_for(call, 5.0)
+            await asyncio.wait_for(call, 30)
         assert "0.02 s" in str(caught.value)
         assert peer.of_kind(frames.RST_STREAM)
         assert not peer.driver.deadlines
@@ -219,4 +219,4 @@ async def test_handler_past_its_deadline_is_not_interrupted_while_it_cleans_up(t
                     await channel.call(UNARY, EchoRequest(), timeout=0.02)
         await asyncio.sleep(0.02)  # the server notices that the client has closed
         is_closed.set()
-        await asyncio.wait_for(cleaned.wait(), 5)
+        await asyncio.wait_for(cleaned.wait(), 30)

@@ -294,7 +294,7 @@ async def test_handler_is_cancelled_when_its_client_disconnects():
         wire.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         await began.wait()
         wire.writer.transport.abort()
-        await asyncio.wait_for(cancelled.wait(), 5)
+        await asyncio.wait_for(cancelled.wait(), 8)
 
 
 async def test_half_closed_client_gets_a_response_within_the_timeout():
@@ -321,7 +321,7 @@ async def test_half_closed_client_gets_a_response_within_the_timeout():
         async with connected(server) as wire:
             wire.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
             wire.writer.write_eof()
-            await asyncio.wait_for(cancelled.wait(), 5)
+            await asyncio.wait_for(cancelled.wait(), 8)
 
 
 async def test_reset_closes_that_connection_only():
@@ -440,7 +440,7 @@ async def test_streaming_handler_gets_client_disconnected():
     async with wired(router) as wire:
         wire.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nabc")
         wire.writer.write_eof()
-        assert isinstance(await asyncio.wait_for(learned.get(), 5), ClientDisconnected)
+        assert isinstance(await asyncio.wait_for(learned.get(), 30), ClientDisconnected)
 
 
 async def test_streamed_lines_are_sent_as_they_are_produced():
@@ -464,7 +464,7 @@ async def test_streamed_lines_are_sent_as_they_are_produced():
             lines.put_nowait(line)
             assert await wire.reader.readuntil(b"\n\r\n") == b"8\r\n" + line + b"\r\n"
         wire.writer.transport.abort()
-        await asyncio.wait_for(closed.wait(), 5)
+        await asyncio.wait_for(closed.wait(), 30)
 
 
 async def test_slow_reader_pauses_the_producer():

@@ -26,7 +26,7 @@ SHORT = Limits(head_timeout=0.1, body_timeout=0.1, idle_timeout=10, body_rate=1_
 async def test_unfinished_request_gets_408_after_its_timeout(part):
     async with wired(limits=SHORT) as wire:
         wire.send(part)
-        reply = await asyncio.wait_for(wire.read_all(), 5)
+        reply = await asyncio.wait_for(wire.read_all(), 8)
     assert reply.startswith(b"HTTP/1.1 404 " if b"nowhere" in part else b"HTTP/1.1 408 ")
 
 
@@ -40,14 +40,14 @@ async def test_trickled_request_gets_408_after_the_same_time():
 
         wire.send(b"GET /")
         trickle()
-        assert (await asyncio.wait_for(wire.read_all(), 5)).startswith(b"HTTP/1.1 408 ")
+        assert (await asyncio.wait_for(wire.read_all(), 8)).startswith(b"HTTP/1.1 408 ")
 
 
 async def test_idle_connection_is_closed_without_a_response():
     async with wired(limits=Limits(idle_timeout=0.1)) as wire:
         wire.send(b"GET /things/a HTTP/1.1\r\nHost: a\r\n\r\n")
         await wire.read_response()
-        assert await asyncio.wait_for(wire.read_all(), 5) == b""
+        assert await asyncio.wait_for(wire.read_all(), 8) == b""
 
 
 async def test_slow_connections_do_not_delay_other_requests():

@@ -206,7 +206,7 @@ async def test_generator_as_body_is_closed_when_the_client_disconnects(is_async)
         wire.send(GET)
         await wire.read_head()
         wire.writer.transport.abort()
-        await asyncio.wait_for(closed.wait(), 5)
+        await asyncio.wait_for(closed.wait(), 30)
 
 
 async def test_handler_that_raises_cancelled_error_is_a_500():

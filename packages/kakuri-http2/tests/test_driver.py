@@ -94,7 +94,7 @@ async def test_calls_beyond_the_servers_limit_wait_in_order(tmp_path):
         exchange.respond(200, end=True)
 
     async with connected(tmp_path, handler, server=Limits(concurrent_streams=2)) as driver:
-        await asyncio.wait_for(_settings(driver), 5)
+        await asyncio.wait_for(_settings(driver), 30)
         requests = [Request(b"GET", b"/%d" % number, b"localhost", end=True) for number in range(6)]
         opening = [asyncio.ensure_future(driver.open(one)) for one in requests]
         exchanges = [await opening[0], await opening[1]]
@@ -233,7 +233,7 @@ async def test_closed_server_ends_what_waits(tmp_path):
     async with connected(tmp_path, handler) as driver:
         exchange = await driver.open(CALL)
         waiting = asyncio.ensure_future(exchange.response())
-        await asyncio.wait_for(_settings(driver), 5)
+        await asyncio.wait_for(_settings(driver), 30)
         driver.peers[0].close()
         with pytest.raises(ExchangeEnded):
             await waiting
@@ -281,7 +281,7 @@ async def test_request_that_waits_for_a_stream_is_not_sent_if_the_connection_end
         await exchange.ended()
 
     async with connected(tmp_path, handler, server=Limits(concurrent_streams=1)) as driver:
-        await asyncio.wait_for(_settings(driver), 5)
+        await asyncio.wait_for(_settings(driver), 30)
         await driver.open(CALL)
         waiting = asyncio.ensure_future(driver.open(CALL))
         await asyncio.sleep(0)
@@ -328,11 +328,11 @@ async def test_tasks_that_share_an_exchange_are_all_woken(tmp_path):
         await asyncio.sleep(0.01)
         reading.pop().cancel()
         reads.set()
-        await asyncio.wait_for(asyncio.gather(*sending), 5)
+        await asyncio.wait_for(asyncio.gather(*sending), 30)
         exchange.send_now(b"", end=True)
-        contents = await asyncio.wait_for(asyncio.gather(*reading), 5)
+        contents = await asyncio.wait_for(asyncio.gather(*reading), 30)
         assert sorted(contents) == [b"", b"300000"]
-        assert (await asyncio.wait_for(responding, 5)).status == 200
+        assert (await asyncio.wait_for(responding, 30)).status == 200
         assert not exchange._waiters
 
 
@@ -374,7 +374,7 @@ async def test_handler_that_on_end_has_cancelled_is_not_interrupted_while_it_cle
         driver.peers[0].abort()
         await driver.peers[0].closed
         is_lost.set()
-        await asyncio.wait_for(cleaned.wait(), 5)
+        await asyncio.wait_for(cleaned.wait(), 30)
 
 
 async def test_handler_that_on_end_has_not_cancelled_is_cancelled_with_its_connection(tmp_path):
@@ -394,7 +394,7 @@ async def test_handler_that_on_end_has_not_cancelled_is_cancelled_with_its_conne
         exchange.cancel()
         await is_reset.wait()
         driver.peers[0].abort()
-        await asyncio.wait_for(is_over.wait(), 5)
+        await asyncio.wait_for(is_over.wait(), 30)
 
 
 def test_handler_that_cannot_be_called_raises_type_error():

@@ -351,7 +351,7 @@ async def test_late_reply_whose_repr_raises_is_reported_and_closes_the_connectio
         return [10**5000]
 
     async with await listen_lines(LOCAL, lambda line: later()) as server:
-        assert await asyncio.wait_for(exchange(server, b"a\n", end=False), 5) == b""
+        assert await asyncio.wait_for(exchange(server, b"a\n", end=False), 30) == b""
     assert "got <list instance>" in caplog.text
 
 

@@ -187,7 +187,7 @@ async def test_cancelled_caller_passes_its_turn_on():
     await turns_of_loop()
     slots.release()  # it is the turn of `second`, …
     second.cancel()  # … which is cancelled before it runs
-    await asyncio.wait_for(third, 5)
+    await asyncio.wait_for(third, 30)
     assert first.cancelled()
     assert second.cancelled()
 
