@@ -12,7 +12,9 @@ import nox
 # nox imports this file by path, so tools/ has to be found from here.
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from tools.sessions import checks, packages, zones, member_tests, services, others, on_demand  # noqa: F401, I001
+# First what runs in the background, beside sessions that use one core.
+from tools.sessions import preparation, zones  # noqa: F401, I001
+from tools.sessions import checks, packages, member_tests, services, others, on_demand  # noqa: F401
 
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "virtualenv"

@@ -2,39 +2,10 @@
 
 import nox
 
-from tools import interpreters
 from tools.members import MEMBERS, ROOT
-from tools.sessions.steps import (
-    PYTHON,
-    TESTED,
-    install_editable,
-    run_tool,
-    start_environment,
-    tools_of,
-)
+from tools.sessions.steps import PYTHON, install_editable, run_tool, tools_of
 
 SITE = ROOT / "site"
-
-
-@nox.session(python=False)
-def pythons(session: nox.Session) -> None:
-    """Show on which Pythons the tests run, and which of the supported ones this machine lacks."""
-    for interpreter in TESTED:
-        session.log(f"tests run on Python {interpreter.name:<9} {interpreter.path}")
-    if missing := interpreters.missing(TESTED):
-        session.warn(f"not found, so not tested: Python {', '.join(missing)}")
-
-
-@nox.session(python=False)
-def environments(session: nox.Session) -> None:
-    """Start creating the environments for the members' tests in the background.
-
-    The sessions that follow use one core most of the time. A session that needs an environment
-    waits for it.
-    """
-    for interpreter in TESTED:
-        session.log(f"creating the environment for Python {interpreter.name}")
-        start_environment(interpreter)
 
 
 @nox.session(python=PYTHON)

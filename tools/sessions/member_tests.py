@@ -3,7 +3,7 @@
 import nox
 
 from tools import interpreters, side_by_side, system
-from tools.members import BY_NAME, ROOT
+from tools.members import BY_NAME, MEMBERS, ROOT, Member
 from tools.sessions.steps import (
     PYTHON,
     PYTHONS,
@@ -24,6 +24,12 @@ FEWER_KILLS = ("KAKURI_CRASHES=250", "KAKURI_KILLS=50")
 
 
 @nox.session(python=False)
+def member_tests(session: nox.Session) -> None:
+    """Run the tests of all members on each minor version of Python, as `tests` does for one."""
+    _run(session, [member.name for member in MEMBERS])
+
+
+@nox.session(python=False, default=False)
 @each_member
 def tests(session: nox.Session, member: str) -> None:
     """Run one member's tests on each minor version of Python, or on the Pythons named after `--`.
@@ -31,24 +37,33 @@ def tests(session: nox.Session, member: str) -> None:
     One more Python runs at a time than there are cores. MEASURED measures coverage, and only the
     newest runs the full number of kills.
     """
-    this = BY_NAME[member]
-    system.require(session, *system.DRIVEN_BY_TESTS.get(member, ()))
-    directory = this.directory / "tests"
-    apart = [f"--ignore={directory / name}" for name in ("conformance", "interop")]
-    pytest = ["pytest", "-p", "no:cacheprovider", str(directory), *apart]
+    _run(session, [member])
+
+
+def _run(session: nox.Session, members: list[str]) -> None:
+    programs = {name for member in members for name in system.DRIVEN_BY_TESTS.get(member, ())}
+    system.require(session, *sorted(programs))
     named = session.posargs
     chosen = interpreters.chosen(PYTHONS, named) if named else TESTED
     for interpreter in chosen:
         start_environment(interpreter)
-    commands = {}
-    for interpreter in chosen:
-        command = [] if interpreter == TESTED[-1] else ["env", *FEWER_KILLS]
-        command += [python_for_tests(interpreter), "-m"]
-        if interpreter == MEASURED:
-            data = f"--data-file={ROOT / f'.coverage.{member}'}"
-            command += ["coverage", "run", f"--source={this.import_name}", data, "-m"]
-        commands[f"{member} on Python {interpreter.name}"] = [*command, *pytest]
+    commands = {
+        f"{member} on Python {interpreter.name}": _command(BY_NAME[member], interpreter)
+        for member in members
+        for interpreter in chosen
+    }
     finish(session, side_by_side.Running(commands))
+
+
+def _command(member: Member, interpreter: interpreters.Interpreter) -> list[str]:
+    directory = member.directory / "tests"
+    command = [] if interpreter == TESTED[-1] else ["env", *FEWER_KILLS]
+    command += [python_for_tests(interpreter), "-m"]
+    if interpreter == MEASURED:
+        data = f"--data-file={ROOT / f'.coverage.{member.name}'}"
+        command += ["coverage", "run", f"--source={member.import_name}", data, "-m"]
+    apart = [f"--ignore={directory / name}" for name in ("conformance", "interop")]
+    return [*command, "pytest", "-p", "no:cacheprovider", str(directory), *apart]
 
 
 @nox.session(python=PYTHON)

@@ -1,33 +1,9 @@
-"""Sessions that build the members' packages, and try them."""
-
-import shutil
+"""Sessions that release the members, and try their wheels."""
 
 import nox
 
-from tools.members import MEMBERS, ROOT, third_party
-from tools.sessions.steps import (
-    DIST,
-    PYTHON,
-    WHEELHOUSE,
-    each_member,
-    install_wheels,
-    run_tool,
-    tools_of,
-)
-
-
-@nox.session(python=PYTHON)
-def build(session: nox.Session) -> None:
-    """Build every member's wheel and sdist, check them, and collect third-party wheels."""
-    shutil.rmtree(DIST, ignore_errors=True)
-    session.install("-q", *tools_of("build", "release"))
-    for member in MEMBERS:
-        session.run("python", "-m", "build", "--no-isolation", "-o", str(DIST),
-                    str(member.directory), silent=True)  # fmt: skip
-    run_tool(session, "wheels", str(DIST))
-    session.run("twine", "check", "--strict", *map(str, sorted(DIST.glob("*.*"))), silent=True)
-    requirements = third_party(MEMBERS)
-    session.run("pip", "wheel", "-q", "-w", str(WHEELHOUSE), *requirements)
+from tools.members import ROOT
+from tools.sessions.steps import PYTHON, each_member, install_wheels, run_tool, tools_of
 
 
 @nox.session(python=PYTHON, default=False)

@@ -20,8 +20,11 @@ from tools.sessions.steps import (
 WITH_SESSIONS = ("etcd", "interop", "observability", "openapi", "page", "zones")
 """The directories of tests/ that sessions of their own run."""
 
-PAGE_PARTS = 4
-"""Parts of the page's tests: more than cores, so that no core is idle at the end."""
+E2E_PARTS = 2
+"""Parts of the end-to-end tests on each event loop."""
+
+PAGE_PARTS = 6
+"""Parts of the page's tests: several for each core, so that no core is idle for long at the end."""
 
 
 @nox.session(python=PYTHON, reuse_venv=False)
@@ -50,10 +53,11 @@ def e2e(session: nox.Session) -> None:
         }
     else:
         runs = {
-            "end-to-end tests on asyncio": [*on_asyncio, "tests/e2e"],
-            "end-to-end tests on uvloop": [*on_uvloop, "tests/e2e"],
-            "other tests": [*on_asyncio, *others, "--ignore=tests/e2e"],
+            f"part {number} of the end-to-end tests on {name}": [*on_loop, *part]
+            for number, part in enumerate(_parts("tests/e2e", E2E_PARTS), 1)
+            for name, on_loop in (("asyncio", on_asyncio), ("uvloop", on_uvloop))
         }
+        runs["other tests"] = [*on_asyncio, *others, "--ignore=tests/e2e"]
     finish(session, side_by_side.Running(runs))
 
 
@@ -79,8 +83,7 @@ def page(session: nox.Session) -> None:
     install_wheels(session, "kakuri-agent", "kakuri-control-plane")
     session.install("-q", *tools_of("test", "page"))
     pytest = [str(Path(session.bin) / "python"), "-m", "pytest", "-p", "no:cacheprovider"]
-    files = sorted(map(str, Path("tests/page").glob("test_*.py")))
-    parts = [files[first::PAGE_PARTS] for first in range(PAGE_PARTS)]
+    parts = _parts("tests/page", PAGE_PARTS)
     if session.posargs:
         parts = [["tests/page", *session.posargs]]
     runs = {
@@ -88,6 +91,12 @@ def page(session: nox.Session) -> None:
         for number, part in enumerate(parts, 1)
     }
     finish(session, side_by_side.Running(runs))
+
+
+def _parts(directory: str, count: int) -> list[list[str]]:
+    """Deal the files of tests in a directory out to as many parts."""
+    files = sorted(map(str, Path(directory).glob("test_*.py")))
+    return [files[first::count] for first in range(count)]
 
 
 def _require_browser(session: nox.Session) -> None:
