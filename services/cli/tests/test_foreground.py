@@ -130,8 +130,9 @@ def test_workload_that_restarts_has_not_ended(follower, restart_at):
 def test_interrupts_stop_then_kill_then_leave_the_workload(follower):
     made = follower(grace=7.0)
     made._handle("signal", signal.SIGINT)
+    assert (made.started, made._grace_of_stop) == ([("_stop",)], 7.0)
     made._handle("signal", signal.SIGTERM)
-    assert made.started == [("_stop", 7.0), ("_stop", 0.0)]
+    assert (made.started, made._grace_of_stop) == ([("_stop",)] * 2, 0.0)
     with pytest.raises(KeyboardInterrupt):
         made._handle("signal", signal.SIGINT)
     assert lines(made) == [
@@ -209,6 +210,21 @@ def test_timeout_in_an_outage_stops_the_workload_after_it_unless_it_has_ended(
     assert (api.stops, made._has_timed_out) == ([STOP] * stops, has_timed_out)
     assert [queued(made) for _ in notes] == notes
     assert made._queue.empty()
+
+
+def test_interrupt_in_an_outage_stops_the_workload_after_it(follower):
+    def wait(_seconds):
+        if len(api.stops) == 2:
+            made._handle("signal", signal.SIGINT)
+            made._handle("signal", signal.SIGINT)  # kills it
+        return False
+
+    api = Outage(posts=[LOST, LOST])
+    made = follower(api)
+    made._has_ended.wait = wait
+    made._stop()
+    assert api.stops == [STOP, STOP, ("/workloads/job/stop", b'{"grace_seconds":0}')]
+    assert (queued(made), made._queue.empty()) == (RETRYING, True)
 
 
 def test_timeout_whose_stop_has_an_invalid_response_reports_it_once(follower):
@@ -468,7 +484,8 @@ def test_output_waits_while_a_thousand_lines_are_not_printed(follower):
     ("error", "item"),
     [
         (None, None), (NotFound("no"), None),
-        (LOST, ("note", "it could not be stopped: lost")), (ValueError("bug"), "error"),
+        (CommandError("no", Exit.USAGE, code="no"), ("note", "it could not be stopped: no")),
+        (ValueError("bug"), "error"),
     ],
 )  # fmt: skip
 def test_stop_that_fails_is_reported(follower, monkeypatch, error, item):
@@ -480,8 +497,8 @@ def test_stop_that_fails_is_reported(follower, monkeypatch, error, item):
             raise error
 
     monkeypatch.setattr(foreground, "post", post)
-    made = follower()
-    made._stop(3.0)
+    made = follower(grace=3.0)
+    made._stop()
     assert asked == [("job", "stop", 3.0)]
     if item is None:
         assert made._queue.empty()
@@ -542,7 +559,7 @@ def test_reader_that_closes_the_output_stops_the_workload(follower, monkeypatch,
     if has_ended:
         assert (following.started, lines(following)) == ([], [])
     else:
-        assert following.started == [("_stop", 10.0)]
+        assert following.started == [("_stop",)]
         assert lines(following)[0].startswith("stopping (SIGPIPE), with 10 s to end by itself")
     following._last = {"id": "job", "state": "succeeded", "exit_code": 0}
     assert following._finish() == Exit.CLOSED_PIPE

@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn, TextIO
 
@@ -72,6 +72,7 @@ class Foreground:
         self._id: str = document["id"]
         self._image: str = document["image"]
         self._grace, self._remove_at_end = grace, remove_at_end
+        self._grace_of_stop = grace
         self._timeout, self._submitted_at = timeout, time.monotonic()
         self._progress = Progress(invocation, self._id)
         # A signal handler also puts into it: SimpleQueue is reentrant, Queue is not.
@@ -221,13 +222,14 @@ class Foreground:
             self._leave()
         elif self._interrupts == _INTERRUPTS_TO_KILL:
             self._progress.line("killing it; Ctrl-C again leaves it as it is")
-            self._start(self._stop, 0.0)
+            self._grace_of_stop = 0.0
+            self._start(self._stop)
         else:
             why = "" if number == signal.SIGINT else f" ({signal.Signals(number).name})"
             self._progress.line(
                 f"stopping{why}, with {span(self._grace)} to end by itself; Ctrl-C again kills it"
             )
-            self._start(self._stop, self._grace)
+            self._start(self._stop)
 
     def _leave(self) -> NoReturn:
         self._report_detached()
@@ -302,24 +304,31 @@ class Foreground:
             self._queue.put(("error", error))
 
     def _stop_after(self, timeout: float) -> None:
-        """Stop the workload after its timeout, and try again during an outage.
+        """Stop the workload after its timeout.
 
         This works even while the main thread is blocked because the reader of the output is slow.
         """
         if self._has_ended.wait(max(0.0, self._submitted_at + timeout - time.monotonic())):
             return
+
+        def is_running(api: API) -> bool:
+            if not self._has_timed_out:
+                if has_ended(api.get(path_of(self._id)).document):  # during an outage
+                    return False
+                self._has_timed_out = True
+                self._queue.put(("note", f"has not ended after {span(timeout)}: stopping it"))
+            return True
+
+        self._stop(is_running)
+
+    def _stop(self, condition: Callable[[API], bool] | None = None) -> None:
+        """Stop the workload, if the condition holds, and try again during an outage."""
         is_reported = False
         with self._reported_errors(), self._api.clone() as api:
             while not self._has_ended.is_set():  # also set once the outage has lasted too long
                 try:
-                    if not self._has_timed_out:
-                        # It may have ended during an outage.
-                        if has_ended(api.get(path_of(self._id)).document):
-                            return
-                        self._has_timed_out = True
-                        text = f"has not ended after {span(timeout)}: stopping it"
-                        self._queue.put(("note", text))
-                    post(api, self._id, "stop", grace=self._grace)
+                    if condition is None or condition(api):
+                        post(api, self._id, "stop", grace=self._grace_of_stop)
                 except Unreachable as error:
                     if error.code == BAD_RESPONSE:  # not an outage
                         raise
@@ -330,10 +339,6 @@ class Foreground:
                     self._has_ended.wait(_RETRY_SECONDS)
                 else:
                     return
-
-    def _stop(self, grace: float) -> None:
-        with self._reported_errors(), self._api.clone() as api:
-            post(api, self._id, "stop", grace=grace)
 
     @contextmanager
     def _reported_errors(self) -> Iterator[None]:

@@ -112,8 +112,7 @@ class Start:
         self._created_containers: set[str] = set()
         self._has_adopted = False
         self._sandbox_id: str | None = None  # created or adopted
-        # whether to pull the image even if it is listed: content of it may be missing
-        self._repair_image = False
+        self._repair_image = False  # pull it although it is listed: content may be missing
         self._has_lost_sandbox = False  # it ended before the container ran
 
     def matches(self, spec: ZoneSpec) -> bool:
@@ -143,19 +142,19 @@ class Start:
         except StartFailed as error:
             if not self._should_retry(error):
                 raise
+            cause = error.__cause__
+            if isinstance(cause, NotFound) and cause.call == "CreateContainer":
+                self._repair_image = not self._has_lost_sandbox
             log.warning("start tried again", zone=self.spec.id, error=str(error))
             await self._try(None)
         return False
 
     def _should_retry(self, error: StartFailed) -> bool:
-        """Return whether to repeat a start, and note whether to pull its image again.
+        """Return whether to repeat a failed start.
 
         The runtime or an earlier process may have crashed, or an image or object has disappeared.
         """
-        cause = error.__cause__
-        if isinstance(cause, NotFound) and cause.call == "CreateContainer":
-            self._repair_image = not self._has_lost_sandbox
-        has_lost = self._has_lost_sandbox or isinstance(cause, NotFound)
+        has_lost = self._has_lost_sandbox or isinstance(error.__cause__, NotFound)
         is_recovering = self._cri.seconds_since_silence <= RECOVERY_SECONDS
         return error.reason == START_ERROR and (is_recovering or self._has_adopted or has_lost)
 

@@ -188,7 +188,8 @@ class LogStore:
         """Return a cursor before the last `lines` lines, over all files.
 
         An incomplete line counts. If the log has fewer lines, the cursor is its start. Other reads
-        run between parts of the search. With `records`, later reads search, for selected lines.
+        run between parts of the search. With `records`, nothing is searched yet: the reads that
+        follow find the last `lines` selected lines.
 
         Raises:
             UnknownLog: The zone has no log.
@@ -214,8 +215,9 @@ class LogStore:
         """Read at most `limit` bytes after a cursor, or from the oldest content on.
 
         Without content, wait up to `wait` seconds for some. `has_ended` returns whether the zone's
-        last container has ended, so that nothing more will be written. With `records`, read those
-        instead of the bytes. Return once MAX_EXAMINED bytes were examined, even without content.
+        last container has ended, so that nothing more will be written. With `records`, read the
+        selected lines as records, instead of bytes. Return once MAX_EXAMINED bytes were examined,
+        even without content.
 
         Raises:
             LogCursorError: The text is not a cursor.
