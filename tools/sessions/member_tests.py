@@ -5,6 +5,7 @@ import nox
 from tools import interpreters, side_by_side, system
 from tools.members import BY_NAME, MEMBERS, ROOT, Member
 from tools.sessions.steps import (
+    FEWER_KILLS,
     PYTHON,
     PYTHONS,
     TESTED,
@@ -18,9 +19,6 @@ from tools.sessions.steps import (
 MEASURED = TESTED[0]
 """The Python on which coverage is measured: from Python 3.12 on, to measure branches takes several
 times as long."""
-
-FEWER_KILLS = ("KAKURI_CRASHES=250", "KAKURI_KILLS=50")
-"""Number of kills in the crash tests on every Python but the newest."""
 
 
 @nox.session(python=False)

@@ -9,6 +9,7 @@ import nox
 from tools import chromium, side_by_side, system
 from tools.members import MEMBERS
 from tools.sessions.steps import (
+    FEWER_KILLS,
     PYTHON,
     closure,
     finish,
@@ -20,7 +21,7 @@ from tools.sessions.steps import (
 WITH_SESSIONS = ("etcd", "interop", "observability", "openapi", "page", "zones")
 """The directories of tests/ that sessions of their own run."""
 
-E2E_PARTS = 2
+E2E_PARTS = 3
 """Parts of the end-to-end tests on each event loop."""
 
 PAGE_PARTS = 6
@@ -44,7 +45,8 @@ def e2e(session: nox.Session) -> None:
     pip = ["python", "-m", "pip", f"--python={other}"]
     session.run(*pip, "install", "-q", *tools_of("test", "coverage"), "uvloop")
     pytest = ["-m", "pytest", "-p", "no:cacheprovider"]
-    on_asyncio, on_uvloop = [f"{session.bin}/python", *pytest], [f"{other}/bin/python", *pytest]
+    on_asyncio = ["env", *FEWER_KILLS, f"{session.bin}/python", *pytest]
+    on_uvloop = [f"{other}/bin/python", *pytest]
     others = ["tests", *(f"--ignore=tests/{name}" for name in WITH_SESSIONS)]
     if session.posargs:
         runs = {
@@ -52,12 +54,12 @@ def e2e(session: nox.Session) -> None:
             "tests on uvloop": [*on_uvloop, "tests/e2e", *session.posargs],
         }
     else:
-        runs = {
+        runs = {"other tests": [*on_asyncio, *others, "--ignore=tests/e2e"]}
+        runs |= {
             f"part {number} of the end-to-end tests on {name}": [*on_loop, *part]
             for number, part in enumerate(_parts("tests/e2e", E2E_PARTS), 1)
             for name, on_loop in (("asyncio", on_asyncio), ("uvloop", on_uvloop))
         }
-        runs["other tests"] = [*on_asyncio, *others, "--ignore=tests/e2e"]
     finish(session, side_by_side.Running(runs))
 
 
@@ -94,9 +96,16 @@ def page(session: nox.Session) -> None:
 
 
 def _parts(directory: str, count: int) -> list[list[str]]:
-    """Deal the files of tests in a directory out to as many parts."""
-    files = sorted(map(str, Path(directory).glob("test_*.py")))
-    return [files[first::count] for first in range(count)]
+    """Divide the files of tests in a directory into as many parts of about equal size."""
+    parts: list[list[Path]] = [[] for _ in range(count)]
+    files = sorted(Path(directory).glob("test_*.py"), key=_size, reverse=True)
+    for file in files:
+        min(parts, key=lambda part: sum(map(_size, part))).append(file)
+    return [list(map(str, part)) for part in parts]
+
+
+def _size(file: Path) -> int:
+    return file.stat().st_size
 
 
 def _require_browser(session: nox.Session) -> None:

@@ -17,6 +17,9 @@ PYTHON = str(PYTHONS[0].path)
 TESTED = interpreters.first_builds(PYTHONS)
 """The Pythons that members' tests run on: one of each minor version, the oldest first."""
 
+FEWER_KILLS = ("KAKURI_CRASHES=250", "KAKURI_KILLS=50")
+"""Number of kills in the crash tests, except on the newest Python and on uvloop."""
+
 DIST = ROOT / "dist"
 WHEELHOUSE = DIST / "third-party"
 
