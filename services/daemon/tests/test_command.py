@@ -219,6 +219,8 @@ def test_invalid_file_is_one_line_and_status_2(daemon, tmp_path, text, words):
 def test_invalid_value_of_a_variable_is_an_error_that_names_the_variable(daemon):
     _, error, _ = daemon(TEST_DAEMON_SECONDS="-1")
     assert "Invalid value for TEST_DAEMON_SECONDS: -1" in error
+    _, error, _ = daemon(TEST_DAEMON_SECONDS="", KAKURI_SECONDS="-1")  # empty: as if it were unset
+    assert "Invalid value for KAKURI_SECONDS: -1" in error
     _, error, _ = daemon("--seconds", "-1")
     assert "Invalid value for '--seconds'" in error
 

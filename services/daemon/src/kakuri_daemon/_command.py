@@ -276,7 +276,8 @@ def _name_origin(error: click.BadParameter) -> None:
     if source is ParameterSource.DEFAULT_MAP:
         error.param_hint = f"'{_long_name(param)}' in {ctx.obj}"
     elif source is ParameterSource.ENVIRONMENT:
-        error.param_hint = next(name for name in param.envvar or () if name in os.environ)
+        # An empty variable counts as unset.
+        error.param_hint = next(name for name in param.envvar or () if os.environ.get(name))
 
 
 def _keep_log_option(ctx: click.Context, param: click.Parameter, value: str) -> None:
