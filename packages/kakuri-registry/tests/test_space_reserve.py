@@ -4,6 +4,7 @@ import errno
 import os
 
 import pytest
+from kakuri_registry import StoreFailed
 from kakuri_registry._space_reserve import SpaceReserve
 
 MIB = 1 << 20
@@ -30,6 +31,17 @@ def test_release_of_a_reserve_that_was_deleted_has_no_effect(tmp_path):
         assert reserve.is_released
 
 
+def test_reserve_that_an_operator_deleted_is_allocated_again(tmp_path):
+    path = tmp_path / "reserve"
+    reserve = SpaceReserve(path, MIB)
+    assert reserve.has_room()
+    path.unlink()
+    reserve.notice_deletion()
+    assert reserve.is_released
+    reserve.check_room()
+    assert path.stat().st_size == MIB
+
+
 def test_reserve_of_no_bytes_always_has_room(tmp_path):
     reserve = SpaceReserve(tmp_path / "reserve", 0)
     assert reserve.has_room()
@@ -46,7 +58,7 @@ def test_reserve_that_cannot_be_allocated_leaves_no_file(tmp_path, monkeypatch, 
     reserve = SpaceReserve(path, MIB)
     monkeypatch.setattr(os, "posix_fallocate", fail)
     if code == errno.EIO:
-        with pytest.raises(OSError, match="Input/output error"):
+        with pytest.raises(StoreFailed, match="Input/output error"):
             reserve.has_room()
     else:
         assert not reserve.has_room()

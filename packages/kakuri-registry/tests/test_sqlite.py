@@ -1042,7 +1042,7 @@ def test_file_system_that_fails_refuses_registrations_with_its_reason(path, monk
     with closing(SQLiteStore(path)) as store:
         with monkeypatch.context() as broken:
             broken.setattr(os, "statvfs", fail)
-            with pytest.raises(StoreFailed, match="can't reserve space next to"):
+            with pytest.raises(StoreFailed, match="can't reserve space in"):
                 store.write([put("a")])
         store.write([put("a")])
         assert len(store.load().entries) == 1

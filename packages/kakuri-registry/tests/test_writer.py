@@ -1,4 +1,5 @@
 import asyncio
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -56,6 +57,9 @@ class ScriptedStore:
         if self.faults and (fault := self.faults.pop(0)) is not None:
             raise fault
         self.kept.write(changes)
+
+    def check_room(self) -> None:
+        pass
 
     def compact(self, index: int) -> None:
         self.kept.compact(index)
@@ -777,3 +781,44 @@ async def test_idle_writer_reports_that_the_database_was_deleted_and_is_back(
             await until(lambda: "deleted" in str(writer.error))
             (tmp_path / "moved").rename(tmp_path / "db")
             await until(lambda: writer.error is None)
+
+
+async def test_idle_writer_reports_that_the_disk_is_full_and_has_room_again(
+    registry, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(_store_probe, "PROBE_SECONDS", 0.01)
+    full = os.statvfs_result((*os.statvfs(tmp_path)[:3], 0, 0, *os.statvfs(tmp_path)[5:]))
+    with closing(SQLiteStore(tmp_path / "db", reserve=1 << 20)) as store:
+        store.load()
+        async with StoreWriter(registry, store) as writer:
+            with monkeypatch.context() as disk:
+                disk.setattr(os, "statvfs", lambda _path: full)
+                await until(lambda: isinstance(writer.registration_error, StoreFull))
+                registry.register(workload("refused"), now=0)
+                with pytest.raises(StoreFull):
+                    await writer.saved("refused")
+            await until(lambda: writer.registration_error is None)
+            assert writer.error is None
+
+
+async def test_probe_of_a_store_that_failed_does_not_report_that_it_accepts_new_workloads(
+    registry, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(_store_probe, "PROBE_SECONDS", 0.001)
+    with closing(SQLiteStore(tmp_path / "db")) as store:
+        store.load()
+        probes = []
+        monkeypatch.setattr(store, "check_room", lambda: probes.append(len(probes)))
+        async with StoreWriter(registry, store) as writer:
+            with monkeypatch.context() as disk:
+                disk.setattr(store, "write", raise_failed)
+                registry.register(workload("refused"), now=0)
+                with pytest.raises(StoreFailed):
+                    await writer.saved("refused")
+            begun = len(probes)
+            await until(lambda: len(probes) > begun + 1)
+            assert isinstance(writer.registration_error, StoreFailed)
+
+
+def raise_failed(_changes):
+    raise StoreFailed("the disk accepts no writes")

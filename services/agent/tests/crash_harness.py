@@ -82,22 +82,27 @@ class RecordingStore(SQLiteStore):
         self.failures = 0
         self.failed_at = -UNCERTAIN_SECONDS
         super().__init__(path, reserve=0, failpoint=agent_run.reach)
+        self._reserve.has_room = lambda: agent_run.system.disk != FULL
 
     def load(self):
         loaded = super().load()
         self.durable = {entry.workload.id: entry for entry in loaded.entries}
         return loaded
 
+    def check_room(self):
+        self._check_disk()
+        super().check_room()
+
     def write(self, changes):
+        self._check_disk()
+        super().write(changes)
+        self.durable.update({change.workload_id: change.entry for change in changes})
+
+    def _check_disk(self):
         if self._agent_run.system.disk == FAILING:
             self.failures += 1
             self.failed_at = asyncio.get_running_loop().time()
             raise StoreFailed("the disk accepts no writes")
-        super().write(changes)
-        self.durable.update({change.workload_id: change.entry for change in changes})
-
-    def _has_room(self):
-        return self._agent_run.system.disk != FULL
 
     def _transact(self, changes):
         torn = TornWrite(self._path) if self._agent_run.is_killed_next_at(TORN) else None

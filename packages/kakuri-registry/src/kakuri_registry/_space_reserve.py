@@ -5,6 +5,8 @@ import os
 from pathlib import Path
 
 from kakuri_registry._directory import open_file
+from kakuri_registry._errors import StoreFull
+from kakuri_registry._sqlite_errors import translate_os_error
 
 
 class SpaceReserve:
@@ -30,14 +32,33 @@ class SpaceReserve:
         """Whether the space was returned to the file system or never allocated."""
         return self._size > 0 and not self._exists
 
+    def check_room(self) -> None:
+        """Check that there is room for new workloads; reallocate the reserve if possible.
+
+        Raises:
+            StoreFull: There is none.
+            StoreFailed: The file system can't be queried, or fails for another reason.
+        """
+        if not self.has_room():
+            raise StoreFull("the disk is full: no room is left for new workloads")
+
     def has_room(self) -> bool:
         """Return whether there is room for new workloads; reallocate the reserve if possible.
 
         Raises:
-            OSError: The file system can't be queried, or fails for a reason other than space.
+            StoreFailed: The file system can't be queried, or fails for a reason other than space.
         """
-        if not self._size:
-            return True
+        try:
+            return self._size == 0 or self._has_room()
+        except OSError as error:
+            what = f"can't reserve space in {str(self._path)!r}"
+            raise translate_os_error(error, what) from error
+
+    def notice_deletion(self) -> None:
+        """Check whether the file was deleted, as an operator may do to make room."""
+        self._exists = self._exists and self._path.exists()
+
+    def _has_room(self) -> bool:
         system = os.statvfs(self._directory)
         free = system.f_bavail * system.f_frsize
         if self._exists:

@@ -167,6 +167,13 @@ class SQLiteStore(Inheritable):
         with self._mutex:
             self._write(changes)
 
+    def check_room(self) -> None:
+        """Check that the store would accept a new workload; see `Store.check_room`."""
+        with self._mutex:
+            self._files.check()
+            self._reserve.notice_deletion()
+            self._reserve.check_room()
+
     def compact(self, index: int) -> None:
         """Delete all events up to an index.
 
@@ -302,8 +309,7 @@ class SQLiteStore(Inheritable):
     def _write(self, changes: Sequence[Change]) -> None:
         self._files.check()
         if any(change.is_registration for change in changes):
-            if not self._has_room():
-                raise StoreFull("the disk is full: no room is left for new workloads")
+            self._reserve.check_room()
             if self._accepted.can_add(changes):
                 self._transact(Acceptance(changes))
                 return
@@ -313,7 +319,7 @@ class SQLiteStore(Inheritable):
             # All or none, because they may be withdrawn.
             self._transact(self._accepted.transaction(changes))
             return
-        if self._reserve.is_released and not self._has_room():
+        if self._reserve.is_released and not self._reserve.has_room():
             self._write_in_parts(changes)
             return
         try:
@@ -386,13 +392,6 @@ class SQLiteStore(Inheritable):
             if is_safe and write(self._opened()):
                 self._is_log_new = True
                 self._log_limit.begin_log()
-
-    def _has_room(self) -> bool:
-        try:
-            return self._reserve.has_room()
-        except OSError as error:
-            what = f"can't reserve space next to {str(self._path)!r}"
-            raise translate_os_error(error, what) from error
 
     def _opened(self) -> sqlite3.Connection:
         if self._connection is None:

@@ -111,6 +111,14 @@ class Store(Protocol):
             StoreFailed: The store can't be written for another reason.
         """
 
+    def check_room(self) -> None:
+        """Check that the store would accept a new workload now.
+
+        Raises:
+            StoreFull: There is no room for new workloads.
+            StoreFailed: The store accepts no changes at all.
+        """
+
     def compact(self, index: int) -> None:
         """Delete all events up to an index.
 
@@ -179,6 +187,9 @@ class EphemeralStore:
             if change.tombstone is not None:
                 self._tombstones[change.workload_id] = change.tombstone
                 self.drop_tombstones(change.tombstone.oldest)
+
+    def check_room(self) -> None:
+        """Do nothing: the registry itself limits the number of workloads."""
 
     def compact(self, index: int) -> None:
         """Do nothing: events are not stored."""

@@ -1,10 +1,12 @@
-"""A periodic check that a store still accepts writes; it finds deleted files of an idle store."""
+"""A periodic check whether a store accepts changes and new workloads.
+
+It finds a full disk, and deleted files of an idle store.
+"""
 
 import asyncio
 from collections.abc import Callable
-from functools import partial
 
-from kakuri_registry._errors import StoreError
+from kakuri_registry._errors import StoreError, StoreFull
 from kakuri_registry._store import Store
 from kakuri_registry._writer_thread import reporting
 
@@ -13,19 +15,20 @@ PROBE_SECONDS = 10.0
 
 
 class StoreProbe:
-    """Writes an empty batch every ten seconds, whether the store is idle or not.
+    """Checks the room of a store every ten seconds, whether the store is idle or not.
 
     Args:
         store: The store.
         submit: Runs a function on the thread that writes to the store.
-        on_probed: Called on the loop with the outcome.
+        on_probed: Called on the loop: with the error if the store accepts no changes, and with the
+            error if it only accepts no new workloads.
     """
 
     def __init__(
         self,
         store: Store,
         submit: Callable[[Callable[[], None]], None],
-        on_probed: Callable[[StoreError | None], None],
+        on_probed: Callable[[StoreError | None, StoreFull | None], None],
     ) -> None:
         self._store = store
         self._submit = submit
@@ -45,8 +48,10 @@ class StoreProbe:
 
     def _begin(self) -> None:
         self._schedule()
-        self._submit(reporting(self._loop, partial(self._store.write, ()), self._report))
+        self._submit(reporting(self._loop, self._store.check_room, self._report))
 
     def _report(self, _result: None, error: BaseException | None) -> None:
-        if error is None or isinstance(error, StoreError):
-            self._on_probed(error)
+        if isinstance(error, StoreFull):
+            self._on_probed(None, error)
+        elif error is None or isinstance(error, StoreError):
+            self._on_probed(error, None)

@@ -21,7 +21,7 @@ from typing import Self, TypeAlias
 from kakuri_registry._backlog import Backlog, Batch, OnSaved, kinds
 from kakuri_registry._change import Change
 from kakuri_registry._durability import Durability
-from kakuri_registry._errors import StoreError, StoreFailed
+from kakuri_registry._errors import StoreError, StoreFailed, StoreFull
 from kakuri_registry._journal_writer import JournalWriter
 from kakuri_registry._next_write import NextWrite
 from kakuri_registry._outcomes import OnWrite, after_all, copy_error, ignore_write, log_change
@@ -116,7 +116,7 @@ class StoreWriter:
 
     @property
     def registration_error(self) -> StoreError | None:
-        """Why the store refused the latest registration; None if it accepted it."""
+        """Why the store would refuse a registration, as far as is known, or None."""
         return self._registration_error
 
     @property
@@ -172,8 +172,7 @@ class StoreWriter:
         if self._retry is not None and not self._backlog.has_registration(workload_id):
             # The disk may have room by now, so retry earlier, but not once for each caller.
             self._retry.cancel()
-            when = self._failed_at + FIRST_RETRY_SECONDS
-            self._retry = self._loop.call_at(when, self._retry_now)
+            self._retry = self._loop.call_at(self._failed_at + FIRST_RETRY_SECONDS, self._retry_now)
         self._next_write.schedule()
 
     async def flushed(self, *, registrations: bool = True) -> None:
@@ -257,8 +256,6 @@ class StoreWriter:
     def __repr__(self) -> str:
         return f"<StoreWriter backlog={self.backlog} error={self._error!r}>"
 
-    # Changes, and the callers that await them.
-
     def _add(self, change: Change) -> None:
         self._backlog.add(change)
         if self._flushing:
@@ -293,8 +290,6 @@ class StoreWriter:
         on_saved = after_all(len(workload_ids), set_all)
         for workload_id in workload_ids:
             self.when_saved(workload_id, on_saved)
-
-    # Writing.
 
     def _begin_write(self) -> None:
         if self._backlog.writing:
@@ -370,9 +365,12 @@ class StoreWriter:
         self._retry_delay = min(2 * self._retry_delay, LONGEST_RETRY_SECONDS)
         return callbacks
 
-    def _end_probe(self, error: StoreError | None) -> None:
+    def _end_probe(self, error: StoreError | None, full: StoreFull | None) -> None:
         if not self._backlog.writing and self._retry is None:  # otherwise, a write reports the same
             self._error = log_change("changes", self._error, error)
+            refused = self._registration_error
+            if error is None and not isinstance(refused, StoreFailed):
+                self._registration_error = log_change("new workloads", refused, full)
 
     def _unregister(self, workload_id: str) -> None:
         if workload_id in self._registry:
