@@ -1,6 +1,8 @@
+import errno
 import fcntl
 import os
 import threading
+import time
 from collections import deque
 
 import pytest
@@ -63,6 +65,39 @@ def test_log_stream_whose_reader_is_stuck_drops_lines_and_counts_them():
 
     text = text_of_a_stuck_stream(write_lines)
     assert text == "0\n1\n3 log lines were dropped: the reader is too slow\n"
+
+
+class Disk:
+    """Stands in for `os.write`: a disk with room for some bytes."""
+
+    def __init__(self, room):
+        self.room = room
+        self.content = b""
+
+    def write(self, _descriptor, data):
+        if self.room == 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        written = data[: self.room]
+        self.content += written
+        self.room -= len(written)
+        return len(written)
+
+
+def test_lines_that_do_not_fit_on_a_full_disk_are_counted(monkeypatch):
+    disk = Disk(room=len("first\nsec"))
+    monkeypatch.setattr(_stream.os, "write", disk.write)
+    before = LogStream.dropped_by_process
+    stream = LogStream(2)
+    for number, line in enumerate(("first", "second", "third", "fourth")):
+        stream.write(f"{line}\n")
+        while LogStream.dropped_by_process < before + number:
+            time.sleep(0.001)
+    disk.room = 1000
+    stream.write("fifth\n")
+    stream.close(10)
+    assert LogStream.dropped_by_process == before + 3
+    report = b"3 log lines were dropped: No space left on device\n"
+    assert disk.content == b"first\nsec\nfifth\n" + report
 
 
 def test_log_stream_on_a_non_blocking_descriptor_loses_nothing():

@@ -1,10 +1,10 @@
 """A stream for log lines that neither blocks nor fails.
 
-Standard error may be a pipe whose reader is slow, stuck or closed. A separate thread writes to it.
-Lines that it can't write are dropped and counted, and the count is written when lines can be
-written again. After each write the thread pauses for a moment, so that the lines of a busy log
-share one write and one wake-up: waking a thread costs far more than rendering a line. Most lines
-are rendered in batches, which halves their cost.
+Standard error may be a pipe whose reader is slow, stuck or closed, or a file on a full disk. A
+separate thread writes to it. Lines that it can't write are dropped and counted, and the count is
+written when lines can be written again. After each write the thread pauses for a moment, so that
+the lines of a busy log share one write and one wake-up: waking a thread costs far more than
+rendering a line. Most lines are rendered in batches, which halves their cost.
 
 The thread writes to the descriptor instead of `sys.stderr`: a Python stream keeps data that it
 could not write, and fails the interpreter's exit with it (status 120); a thread that is stuck in
@@ -17,7 +17,6 @@ import stat
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, ClassVar, TypeAlias
@@ -37,6 +36,9 @@ MAX_REASON_LENGTH = 500
 
 FILE_PIECE_SIZE = 1_048_576
 """Bytes that are written to a file at once."""
+
+TOO_SLOW = "the reader is too slow"
+"""Why lines were dropped, unless a write failed."""
 
 
 _Renderer: TypeAlias = Callable[[list[Any]], list[str]]
@@ -62,6 +64,8 @@ class LogStream:
         self._is_rendering = False  # whether lines of items are not yet queued, but not in `_later`
         self._max_waiting = max_waiting
         self._dropped = 0
+        self._reason = TOO_SLOW  # why the latest lines were dropped
+        self._is_line_cut = False  # whether the last write ended within a line
         self._closed = threading.Event()
         self._changed = threading.Condition()
         self._is_idle = False  # whether the writer waits, or is about to
@@ -147,20 +151,41 @@ class LogStream:
                 if not waiting:
                     return
                 dropped, self._dropped = self._dropped, 0
+                reason, self._reason = self._reason, TOO_SLOW
             # Without the lock, so that the event loop does not wait while thousands of lines are
             # joined.
             text = "".join([waiting.popleft() for _ in range(len(waiting))])
             if dropped:
-                text += f"{dropped} log lines were dropped: the reader is too slow\n"
-            with suppress(OSError):  # the reader has closed the pipe
-                for piece in _pieces(text.encode("utf-8", "backslashreplace"), self._piece_size):
-                    self._write(piece)
+                text += f"{dropped} log lines were dropped: {reason}\n"
+            lost = self._write(text.encode("utf-8", "backslashreplace"))
+            if lost:
+                lost -= dropped > 0  # the report itself
+                with self._changed:
+                    self._dropped += dropped + lost
+                    LogStream.dropped_by_process += lost
             self._closed.wait(PAUSE_SECONDS)
 
-    def _write(self, left: bytes) -> None:
-        while left:
+    def _write(self, lines: bytes) -> int:
+        """Write lines; return how many could not be written completely."""
+        written = 0
+        try:
+            if self._is_line_cut:
+                self._write_some(b"\n")
+                self._is_line_cut = False
+            for piece in _pieces(lines, self._piece_size):
+                end = written + len(piece)
+                while written < end:
+                    written += self._write_some(piece[written - end :])
+        except OSError as error:  # the reader has closed the pipe, or the disk is full
+            self._reason = error.strerror or str(error)
+            if written:
+                self._is_line_cut = lines[written - 1 : written] != b"\n"
+        return lines.count(b"\n", written)
+
+    def _write_some(self, data: bytes) -> int:
+        while True:
             try:
-                left = left[os.write(self._descriptor, left) :]
+                return os.write(self._descriptor, data)
             except BlockingIOError:  # another process made the shared pipe or terminal non-blocking
                 select.select([], [self._descriptor], [])
 

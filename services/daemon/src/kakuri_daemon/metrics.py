@@ -75,7 +75,7 @@ def process_families(component: str, version: str) -> list[MetricFamily]:
         _family(
             counter,
             "kakuri_log_lines_dropped",
-            "Log lines that were dropped because the reader of standard error was too slow.",
+            "Log lines that could not be written to standard error in time.",
             key,
             float(LogStream.dropped_by_process),
         ),
