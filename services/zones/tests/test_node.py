@@ -3,7 +3,7 @@ import copy
 import pickle
 
 import pytest
-from kakuri_cri import CallRefused, CallTimeout, CriError
+from kakuri_cri import CallRefused, CallTimeout, CriError, RuntimeUnavailable
 from kakuri_workload import LogGrown, LogRequest, LogsWatched
 from kakuri_workload import WorkloadState as State
 from kakuri_zones import (
@@ -53,6 +53,24 @@ async def test_operation_with_an_invalid_zone_id_raises_unknown_zone(node, zone_
     ):
         with pytest.raises(UnknownZone):
             await operation
+
+
+async def test_list_before_the_runtime_was_listed_raises_runtime_unavailable(runtime, run):
+    runtime.faults.set("ListPodSandbox", "delay(60000)")
+    async with run(is_seen=False) as node:
+        with pytest.raises(RuntimeUnavailable, match=r"^ListPodSandbox: not listed yet$"):
+            node.zones.zones()
+
+
+async def test_list_before_the_runtime_was_listed_raises_the_error_of_its_outage(runtime, run):
+    runtime.faults.set("ListPodSandbox", "100000*error(UNAVAILABLE: no)")
+    async with run(is_seen=False) as node:
+        async for event in node.events():
+            if event.message == "ListPodSandbox: no":
+                break
+        with pytest.raises(RuntimeUnavailable, match=r"^ListPodSandbox: no$") as caught:
+            node.zones.zones()
+    assert caught.value.call == "ListPodSandbox"
 
 
 async def test_zone_has_its_spec_while_the_runtime_answers(runtime, node):

@@ -310,8 +310,11 @@ class ZoneNode:
     def _expect_listing(self) -> None:
         """Raise RuntimeUnavailable until the runtime was listed: an unlisted zone may exist."""
         if not self._table.has_listing:
-            message = self._table.health.message or "not listed yet"
-            raise RuntimeUnavailable("ListPodSandbox", message)
+            # The message of an outage is the text of an error, which begins with its call.
+            call, _, reason = (self._table.health.message or "").partition(": ")
+            if not reason:
+                call, reason = "ListPodSandbox", "not listed yet"
+            raise RuntimeUnavailable(call, reason)
 
     async def _send_heartbeats(self, watcher: Watcher) -> None:
         """Queue a heartbeat after every event that is already queued."""
