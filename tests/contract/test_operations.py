@@ -1,4 +1,4 @@
-"""The systemd units in docs/operations.md are confined as its text describes."""
+"""The systemd units in docs/operations.md are confined as its text describes; its log lines exist."""
 
 import re
 from pathlib import Path
@@ -43,3 +43,20 @@ def test_control_plane_has_a_user_of_its_own_and_the_agents_group():
 def test_only_the_unit_of_the_control_plane_allows_a_network(name):
     assert settings(name)["RestrictAddressFamilies"] == "AF_UNIX"
     assert settings(name)["PrivateNetwork"] == "yes"
+
+
+def test_log_lines_of_the_page_are_in_the_code():
+    sources = [
+        path for name in ("packages", "services") for path in (ROOT / name).glob("*/src/**/*.py")
+    ]
+    code = re.sub(r"""["']\s*f?["']""", "", "".join(path.read_text() for path in sources))
+    _, _, table = TEXT.partition("| log line | meaning |\n")
+    rows = re.findall(r"^\| (`.+?) \| ", table.partition("\n\n")[0], re.MULTILINE)
+    lines = [line for row in rows for line in re.findall("`(.+?)`", row)]
+    assert len(lines) > 40
+    # A line with a value is in the code without it.
+    assert [
+        line
+        for line in lines
+        if not all(part in code for part in re.split(r"\d+|…|(?= may )", line))
+    ] == []
