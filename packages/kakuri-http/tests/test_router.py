@@ -96,6 +96,12 @@ def test_method_of_a_route_is_known_to_other_paths():
     assert ask(router, "MKCOL", "/")[0].status == 501
 
 
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
+def test_common_method_that_no_route_has_is_405(method):
+    response, _ = ask(router_of("/"), method, "/")
+    assert (response.status, response.headers.get("allow")) == (405, "GET, HEAD, OPTIONS")
+
+
 def test_routes_are_listed_in_the_order_of_adding():
     router = router_of("/a", "/b/:c")
     assert [(route.method, route.pattern) for route in router.routes] == [

@@ -31,6 +31,8 @@ HandlerT = TypeVar("HandlerT", bound=Handler)
 CheckT = TypeVar("CheckT", bound=Check)
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+"""Methods that every router knows, besides those of its routes."""
+
 # TRACE would echo credentials (RFC 9110 9.3.8), CONNECT is for proxies (9.3.6).
 _NEVER = frozenset({"TRACE", "CONNECT"})
 
@@ -239,7 +241,7 @@ class Router:
     def unknown_path(self, request: Request) -> Response:
         """Return the response to a request for a path that no route has.
 
-        Subclasses may override it. A request whose method no route has gets a 501 instead.
+        Subclasses may override it. A request with an unknown method gets a 501 instead.
         """
         return problem(404, detail=f"unknown path {request.path}", code="not_found")
 
@@ -252,8 +254,8 @@ class Router:
         """Return the route of a request and set its `params`; or return a response.
 
         The response is that of a check, 404 for an unknown path, 405 with `Allow` for a method that
-        the path does not support, 501 for a method that no path supports, or the response to
-        OPTIONS.
+        the path does not support, 501 for a method that is neither one of METHODS nor that of a
+        route, or the response to OPTIONS.
         """
         head, version = request.repeated_head, self._version
         resolved = head if head is not None and head.routes_version is version else None
