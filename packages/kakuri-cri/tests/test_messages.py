@@ -24,7 +24,7 @@ ENUMS = {
     for name, value in vars(api).items()
     if isinstance(value, type) and issubclass(value, Enum) and value is not Enum
 }
-EXAMPLES = 200
+EXAMPLES = 50
 
 _KINDS = {
     getattr(FieldDescriptor, f"TYPE_{kind.name}"): kind.value

@@ -4,8 +4,8 @@ from dataclasses import replace
 import pytest
 from kakuri_zones._stats import FRESH_SECONDS, STALE_SECONDS, ZoneUsage
 
-LARGE_ENV = {"LARGE": "x" * 200_000}
-MANY = 90
+LARGE_ENV = {"LARGE": "x" * 900_000}
+MANY = 20
 """Number of zones whose specifications together exceed the 16 MiB of one answer."""
 
 STATS_CALLS = (
