@@ -10,8 +10,8 @@ from . import crash_harness
 from .crash_harness import System
 from .crash_history import Violation
 
-FIRST_SEED = 322
-"""Seed of the first scenario: one of the few that find what TalkativeAgent does."""
+FIRST_SEED = 406
+"""Seed of the first scenario: one from which each fault is found within a few scenarios."""
 
 FIRST_CRI_SEED = 425
 """Seed of the first scenario with a container runtime: one that finds partially created zones."""
