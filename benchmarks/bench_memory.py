@@ -120,7 +120,7 @@ WAYS: dict[str, tuple[str, Callable[[int], Any]]] = {
     "dicts": ("a dict for each", as_dicts),
     "plain": ("five fields, a frozen dataclass", as_plain),
     "slotted": ("five fields, with slots", as_slotted),
-    "workloads": ("Workload (13 fields, slots)", as_workloads),
+    "workloads": (f"Workload ({len(fields(Workload))} fields, slots)", as_workloads),
     "shared": ("Workload, common texts kept once", as_shared_workloads),
     "registry": ("the registry: entry, index, feed", as_registry),
     "running": ("the registry, each with one step of history", as_running_registry),
