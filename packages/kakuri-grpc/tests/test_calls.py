@@ -10,6 +10,7 @@ import kakuri_protobuf as kp
 import pytest
 import pytest_asyncio
 from kakuri_grpc import (
+    Backoff,
     Channel,
     ChannelState,
     DeadlineExceeded,
@@ -323,6 +324,35 @@ async def test_wrong_message_raises_before_anything_is_sent(channel):
 
 
 # Connections.
+
+
+async def test_channel_connects_after_a_failure_if_tasks_start_eagerly(tmp_path):
+    # On Python 3.11, where tasks can't, the factory is the default.
+    factory = getattr(asyncio, "eager_task_factory", None)
+    asyncio.get_running_loop().set_task_factory(factory)
+    backoff = Backoff(first=0.001, longest=0.001)
+    async with Channel(f"unix:{tmp_path}/s", backoff=backoff) as channel, our_server() as server:
+        with pytest.raises(Unavailable):
+            await call(channel)
+        assert channel.state is ChannelState.TRANSIENT_FAILURE
+        await server.listen(f"unix:{tmp_path}/s")
+        response = await channel.call(UNARY, EchoRequest(), timeout=10, wait_for_ready=True)
+        assert response == EchoResponse()
+
+
+@pytest.mark.parametrize("grace", [0, 10])  # waits for the transport, or first for the call
+async def test_cancelled_close_of_a_channel_closes_its_connection(channel, grace):
+    async with await channel.stream(BOTH, timeout=10) as running:
+        await running.send(EchoRequest())
+        await running.receive()
+        closing = asyncio.ensure_future(channel.close(grace))
+        await asyncio.sleep(0)
+        closing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await closing
+        assert channel._connections.current.connection.is_over
+        await channel.close()
+        assert channel._connections.current.closed.done()
 
 
 async def test_missing_socket_fails_at_once_as_not_processed(tmp_path):

@@ -243,6 +243,17 @@ async def test_closed_server_ends_what_waits(tmp_path):
         assert caught.value.processed is Processed.NO
 
 
+async def test_cancelled_wait_for_the_end_of_a_connection_does_not_cancel_others(tmp_path):
+    async with connected(tmp_path, echo) as driver:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(driver.closed, 0)
+        assert not driver.closed.done()
+        assert await call(driver, b"a")
+        other = asyncio.ensure_future(driver.closed)
+    await other
+    assert driver.closed.done()
+
+
 async def test_slow_reader_pauses_the_sender(tmp_path):
     sent = 0
 

@@ -370,3 +370,20 @@ async def test_call_accepts_one_callback(ask):
     await asyncio.sleep(0)
     with pytest.raises(RuntimeError, match="one callback or one awaiter"):
         call.add_done_callback(print)
+
+
+async def test_refused_call_that_had_to_connect_recovers_if_tasks_start_eagerly():
+    # On Python 3.11, where tasks can't, the factory is the default.
+    factory = getattr(asyncio, "eager_task_factory", None)
+    asyncio.get_running_loop().set_task_factory(factory)
+
+    async def recover(error):
+        return error.code
+
+    async with (
+        await serve(ANY_PORT, lambda _: NOT_FOUND) as agent,
+        AgentClient(agent.endpoint) as client,
+    ):
+        call = client.get_status("a").recovered(recover)
+        assert not call.done()
+        assert await call is ErrorCode.NOT_FOUND

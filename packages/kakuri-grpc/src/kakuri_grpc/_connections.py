@@ -77,10 +77,12 @@ class Connections:
             self._attempt.cancel()
             await asyncio.wait([self._attempt])
         drivers = [*self._draining, *([self.current] if self.current else [])]
-        if grace:
-            await asyncio.gather(*(driver.idle(grace) for driver in drivers))
-        for driver in drivers:
-            driver.close()
+        try:
+            if grace:
+                await asyncio.gather(*(driver.idle(grace) for driver in drivers))
+        finally:  # even if the caller is cancelled
+            for driver in drivers:
+                driver.close()
         for driver in drivers:
             await driver.closed
 
@@ -116,7 +118,10 @@ class Connections:
                 raise self._unavailable()
 
     def _start_attempt(self) -> asyncio.Task[ChannelDriver | None]:
-        self._attempt = asyncio.get_running_loop().create_task(self._replace_current())
+        # Not `create_task`: with `asyncio.eager_task_factory`, the attempt could end before it is
+        # stored, and then it would stay the current one for ever.
+        loop = asyncio.get_running_loop()
+        self._attempt = asyncio.Task(self._replace_current(), loop=loop)
         return self._attempt
 
     def _going_away(self) -> None:

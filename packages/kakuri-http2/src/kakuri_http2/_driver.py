@@ -45,14 +45,13 @@ class Driver(asyncio.BufferedProtocol, Generic[C]):
 
     Attributes:
         connection: The core.
-        closed: A future that is done when the transport is closed.
         last_received: When the peer last sent anything, by the event loop's clock.
     """
 
     def __init__(self, connection: C) -> None:
         self.connection = connection
         self._loop = asyncio.get_running_loop()
-        self.closed: asyncio.Future[None] = self._loop.create_future()
+        self._closed: asyncio.Future[None] = self._loop.create_future()
         self._transport: asyncio.Transport | None = None
         self._buffer = memoryview(bytearray(READ_SIZE))
         self._flush_handle: asyncio.Handle | None = None
@@ -62,8 +61,16 @@ class Driver(asyncio.BufferedProtocol, Generic[C]):
         self._interval_end = self.last_received + FLOOD_INTERVAL
 
     def __repr__(self) -> str:
-        state = " closed" if self.closed.done() else ""
+        state = " closed" if self._closed.done() else ""
         return f"<{type(self).__name__}{state} {self.connection!r}>"
+
+    @property
+    def closed(self) -> asyncio.Future[None]:
+        """A future that is done when the transport is closed.
+
+        Cancelling a task that awaits it does not affect others that await it.
+        """
+        return asyncio.shield(self._closed)
 
     # What exchanges call.
 
@@ -149,8 +156,8 @@ class Driver(asyncio.BufferedProtocol, Generic[C]):
             self._flush_handle.cancel()
         self.connection.receive_eof()
         self._received()
-        if not self.closed.done():
-            self.closed.set_result(None)
+        if not self._closed.done():
+            self._closed.set_result(None)
 
     def pause_writing(self) -> None:
         """Stop writing; asyncio calls this when its buffer is full."""

@@ -296,8 +296,10 @@ class Call(Generic[R]):
 
         Replies and errors arrive in the context of the connection, which all callers share.
         """
+        # Not `create_task`: with `asyncio.eager_task_factory`, the steps would run before this
+        # returns, perhaps inside other steps that run in the same context.
         loop = asyncio.get_running_loop()
-        self._task = loop.create_task(steps, context=self._caller_context)
+        self._task = asyncio.Task(steps, loop=loop, context=self._caller_context)
         self._task.add_done_callback(self._continued)
 
     def _continued(self, task: asyncio.Task[None]) -> None:
