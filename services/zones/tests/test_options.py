@@ -37,6 +37,16 @@ def test_options_without_values_make_the_default_settings(settings):
     assert zones.ended_log_bytes == 2048 * 2**20
 
 
+def test_log_directory_that_another_user_has_created_is_not_refused_before_it_is_used(
+    settings, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("os.access", lambda *_: False)
+    assert settings("--log-dir", str(tmp_path)).log_dir == tmp_path
+    (tmp_path / "file").touch()
+    with pytest.raises(click.BadParameter, match="is a file"):
+        settings("--log-dir", str(tmp_path / "file"))
+
+
 def test_options_with_values_make_settings(settings, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     zones = settings(

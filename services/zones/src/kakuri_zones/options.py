@@ -146,7 +146,8 @@ _OPTIONS = (
     ),
     click.option(
         "--log-dir",
-        type=NonEmptyPath(file_okay=False, path_type=Path),
+        # A process that runs no zones may have it too, and need not be able to read it.
+        type=NonEmptyPath(file_okay=False, readable=False, path_type=Path),
         default=DEFAULT_LOG_DIR,
         show_default=True,
         help="Directory to which the runtime writes the logs of containers.",
