@@ -4,6 +4,8 @@ import json
 import os
 import signal
 import socket
+import threading
+from types import SimpleNamespace
 
 import pytest
 from kakuri import _up as up
@@ -42,7 +44,7 @@ def interrupted(monkeypatch):
 
     def report_and_interrupt(*arguments):
         report(*arguments)
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)  # not for the thread of the fake API
 
     monkeypatch.setattr(up._System, "_report", report_and_interrupt)
 
@@ -55,6 +57,33 @@ def test_up_starts_both_daemons_and_ends_them(kakuri, daemons, interrupted):
     agent, plane = daemons.read_text().splitlines()
     assert "--runtime simulated --store memory" in agent
     assert "--agent 127.0.0.1:9999" in plane
+
+
+def test_signals_that_arrive_together_end_both_daemons(kakuri, daemons, monkeypatch):
+    def report(*_):
+        signal.pthread_sigmask(signal.SIG_BLOCK, up.SIGNALS)
+        for number in up.SIGNALS:
+            signal.raise_signal(number)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, up.SIGNALS)
+
+    monkeypatch.setattr(up._System, "_report", report)
+    assert kakuri("up", "--runtime", "simulated").code == 0
+    assert len(daemons.read_text().splitlines()) == 2
+
+
+def test_signal_during_the_start_of_a_thread_is_handled_after_it(kakuri, daemons, monkeypatch):
+    started = []
+
+    class Thread(threading.Thread):
+        def start(self):
+            signal.raise_signal(signal.SIGTERM)
+            super().start()
+            started.append(self)
+
+    module = SimpleNamespace(Event=threading.Event, Thread=Thread)
+    monkeypatch.setattr(up, "threading", module)
+    assert kakuri("up", "--runtime", "simulated").code == 0
+    assert len(started) == 2
 
 
 def test_up_passes_the_users_who_may_use_it_to_both_daemons(kakuri, daemons, interrupted):

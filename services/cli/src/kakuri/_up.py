@@ -6,11 +6,11 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import click
 
@@ -179,13 +179,17 @@ class _System:
         self._users = users
         self._is_simulated = is_simulated
         self._address = ""
+        self._is_stopping = False
         self._processes: list[subprocess.Popen[str]] = []
         self._ended = threading.Event()
 
     def run(self, agent: str, listen: str, options: list[str], warning: str) -> int:
         """Run both until Ctrl-C, SIGTERM, or the end of one of them; return the exit code."""
+        # Signals are blocked except during waits: an exception of a handler could leave a lock or a
+        # list in any state.
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         for number in SIGNALS:
-            signal.signal(number, _stop)
+            signal.signal(number, self._stop)
         code: int = Exit.OK
         try:
             agent = self._start("kakuri-agent", "--listen", agent, *self._allowed(agent), *options)
@@ -194,7 +198,8 @@ class _System:
             self._report(agent, self._address, warning)
             for process in self._processes:
                 threading.Thread(target=self._await_end, args=(process,), daemon=True).start()
-            self._ended.wait()
+            with _interruptible():
+                self._ended.wait()
             code = Exit.UNREACHABLE
             self._invocation.note("a daemon exited unexpectedly; see its log above", "red")
         except _Stop:
@@ -231,31 +236,33 @@ class _System:
 
     def _start(self, name: str, *options: str) -> str:
         """Start a daemon, and return the address that it announces."""
-        # In its own process group: Ctrl-C reaches this program, which ends both in order. No
-        # signal may come between the start and the record that there is something to end.
-        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-        try:
-            process = subprocess.Popen(  # noqa: S603 (a program of this project)
-                [_program(name), *options],
-                stdout=subprocess.PIPE,
-                text=True,
-                process_group=0,
-                preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS),  # noqa: PLW1509
-            )
-            self._processes.append(process)
-        finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        # In its own process group: Ctrl-C reaches this program, which ends both in order.
+        process = subprocess.Popen(  # noqa: S603 (a program of this project)
+            [_program(name), *options],
+            stdout=subprocess.PIPE,
+            text=True,
+            process_group=0,
+            preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS),  # noqa: PLW1509
+        )
+        self._processes.append(process)
         assert process.stdout is not None
-        line = process.stdout.readline()
-        if not line.startswith("listening on "):
+        with _interruptible():
+            line = process.stdout.readline()
+            if line.startswith("listening on "):
+                return line.removeprefix("listening on ").strip()
             process.wait()
-            raise CommandError(
-                f"{name} did not start, for the reason above; "
-                "--agent and --listen choose other addresses",
-                Exit.USAGE,
-                code="not_started",
-            )
-        return line.removeprefix("listening on ").strip()
+        raise CommandError(
+            f"{name} did not start, for the reason above; "
+            "--agent and --listen choose other addresses",
+            Exit.USAGE,
+            code="not_started",
+        )
+
+    def _stop(self, _number: int, _frame: object) -> None:
+        """End the wait, once: a terminal that closes may send several signals."""
+        if not self._is_stopping:
+            self._is_stopping = True
+            raise _Stop
 
     def _await_end(self, process: subprocess.Popen[str]) -> None:
         process.wait()
@@ -265,6 +272,7 @@ class _System:
         """Remove the workloads and stop both daemons; return the exit code."""
         for number in SIGNALS:
             signal.signal(number, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         code: int = Exit.OK
         if self._address and not self._is_simulated and not self._ended.is_set():
             code = self._remove_workloads()
@@ -313,6 +321,11 @@ def _ids(api: "API") -> list[str]:
     return [each["id"] for page in api.pages(()) for each in page.document["workloads"]]
 
 
-def _stop(_number: int, _frame: object) -> NoReturn:
-    """End the wait for the daemons."""
-    raise _Stop
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Unblock the signals that end a wait."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
