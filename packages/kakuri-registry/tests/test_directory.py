@@ -93,6 +93,12 @@ def test_new_directory_has_mode_0700(tmp_path):
     assert stat.S_IMODE((tmp_path / "a/b").stat().st_mode) == 0o700
 
 
+def test_link_to_a_missing_directory_raises_store_failed_that_says_so(tmp_path):
+    (tmp_path / "link").symlink_to("unmounted")
+    with pytest.raises(StoreFailed, match="No such file or directory"):
+        SQLiteStore(tmp_path / "link" / "store.sqlite")
+
+
 def test_file_in_place_of_the_directory_raises_store_failed(tmp_path):
     (tmp_path / "state").write_text("")
     with pytest.raises(StoreFailed):

@@ -49,6 +49,13 @@ def test_private_directory_that_is_missing_and_must_not_be_created_is_an_error(t
     assert not (tmp_path / "a").exists()
 
 
+def test_private_directory_through_a_link_to_nothing_is_an_error_that_says_so(tmp_path):
+    (tmp_path / "link").symlink_to("unmounted")
+    for path in (tmp_path / "link", tmp_path / "link" / "below"):
+        with pytest.raises(FileNotFoundError, match="No such file or directory"):
+            open_private_directory(path)
+
+
 def test_file_in_place_of_a_private_directory_is_an_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match=r"exists|Not a directory"):

@@ -10,6 +10,7 @@ import errno
 import fcntl
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 from kakuri_registry._errors import StoreLocked
@@ -37,7 +38,8 @@ def open_private_directory(path: Path) -> int:
         PermissionError: It belongs to another user, or others may write to it.
         OSError: It can't be created or opened.
     """
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with suppress(FileExistsError):  # also for a link to a missing directory, which can't be opened
+        path.mkdir(mode=0o700, parents=True)
     directory = os.open(path, _DIRECTORY)
     status = os.fstat(directory)
     if status.st_uid != os.geteuid():

@@ -6,6 +6,7 @@ Another user could create a link to make this process change the target, or a FI
 import errno
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 _FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -29,7 +30,8 @@ def open_private_directory(path: Path, *, make: bool = True) -> int:
         OSError: It can't be created or opened.
     """
     if make:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with suppress(FileExistsError):  # also for a link to a missing directory
+            path.mkdir(mode=0o700, parents=True)
     directory = os.open(path, _FLAGS)
     status = os.fstat(directory)
     if status.st_uid != os.geteuid():
