@@ -232,7 +232,7 @@ def test_first_transaction_that_overwrites_a_log_marks_it(node, monkeypatch):
 
 def test_log_limit_is_reached_when_the_last_frame_has_the_salts_of_this_log(tmp_path):
     log = tmp_path / "db-wal"
-    limit = LogLimit(tmp_path / "db", pages=2, page=512)
+    limit = LogLimit(tmp_path / "db", pages=2, page_size=512)
     assert limit.size == 32 + 2 * (24 + 512)
     second = limit.size - 512 - 24
 

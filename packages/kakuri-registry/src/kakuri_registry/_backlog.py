@@ -64,6 +64,15 @@ def kinds(batch: Batch) -> tuple[bool, bool]:
     return True in found, False in found
 
 
+def take_callbacks(batch: Batch) -> list[OnSaved]:
+    """Return the callbacks of a batch, which then has none."""
+    callbacks: list[OnSaved] = []
+    for each in batch.values():
+        callbacks += each.callbacks
+        each.callbacks = []
+    return callbacks
+
+
 class Backlog:
     """One pending change for each workload. Changes that a caller awaits are urgent.
 
@@ -212,6 +221,6 @@ class Backlog:
 
     def clear(self) -> list[OnSaved]:
         """Drop all changes and return their callbacks."""
-        dropped = [*self._pending.values(), *self.writing.values()]
+        callbacks = take_callbacks(self._pending) + take_callbacks(self.writing)
         self._pending, self._urgent, self.writing = {}, {}, {}
-        return [on_saved for each in dropped for on_saved in each.callbacks]
+        return callbacks

@@ -126,9 +126,8 @@ def _read(workload_id: str | None, items: list[str]) -> RegistryEvent:
 
 def _removal_text(removal: Removal) -> str:
     log_bytes = "" if removal.log_bytes is None else str(removal.log_bytes)
-    texts = (removal.zone, removal.container, removal.verified_by)
-    marked = ["" if text is None else "=" + text for text in texts]
-    return "-" + escaped(lines([log_bytes, *marked]))
+    texts = map(marked, (removal.zone, removal.container, removal.verified_by))
+    return "-" + escaped("\n".join((log_bytes, *texts)))
 
 
 def _read_removal(text: str) -> Removal:

@@ -52,12 +52,47 @@ def read_all(
         sqlite3.Error: The database can't be read.
     """
     reader = RowReader()
-    entries: dict[str, WorkloadEntry] = {}
-    histories: dict[str, History] = {}
     row = connection.execute("SELECT version, compacted, identity FROM registry").fetchone()
     if row is None or not all(map(_is_version, row[:2])):
         raise Damaged(f"the registry has no valid version: {shorten(row)}")
     version, compacted, store_id = row
+    entries, histories = _load_workloads(connection, reader, problems)
+    events, compacted = load_events(connection, compacted, problems)
+    accepted, unreadable = load_accepted(connection, reader, problems)
+    compacted = max([compacted, *unreadable])
+    for change in accepted:
+        assert change.entry is not None
+        entry = entries.get(change.workload_id)
+        if is_later_than_row(change, None if entry is None else entry.version):
+            entries[change.workload_id] = change.entry
+            histories.pop(change.workload_id, None)
+        events += change.events
+    events = sorted((event for event in events if event.index > compacted), key=event_index)
+    tombstones = _read_tombstones(connection, reader, problems)
+    version = max(
+        version,
+        compacted,
+        events[-1].index if events else 0,
+        tombstones[-1].version if tombstones else 0,
+        max((entry.version for entry in entries.values()), default=0),
+    )
+    loaded = Loaded(
+        list(entries.values()),
+        histories,
+        version,
+        events=events,
+        compacted=compacted,
+        tombstones=tombstones,
+        store_id=store_id if isinstance(store_id, str) and _is_store_id(store_id) else None,
+    )
+    return loaded, accepted, unreadable
+
+
+def _load_workloads(
+    connection: sqlite3.Connection, reader: RowReader, problems: list[StoreProblem]
+) -> tuple[dict[str, WorkloadEntry], dict[str, History]]:
+    entries: dict[str, WorkloadEntry] = {}
+    histories: dict[str, History] = {}
     rows = 0
     for row in connection.execute(SELECT):
         rows += 1
@@ -70,35 +105,10 @@ def read_all(
         entries[change.workload_id] = change.entry
         if change.history:
             histories[change.workload_id] = change.history
-        version = max(version, change.version)
     (indexed,) = connection.execute("SELECT count(*) FROM workloads").fetchone()
     if indexed != rows:
         raise Damaged(f"the index has {indexed} workloads, the table {rows}")
-    events, compacted = load_events(connection, compacted, problems)
-    accepted, unreadable = load_accepted(connection, reader, problems)
-    compacted = max([compacted, *unreadable])
-    for change in accepted:
-        assert change.entry is not None
-        known = entries.get(change.workload_id)
-        if is_later_than_row(change, None if known is None else known.version):
-            entries[change.workload_id] = change.entry
-            histories.pop(change.workload_id, None)
-        version = max(version, change.version)
-        events += change.events
-    events = sorted((event for event in events if event.index > compacted), key=event_index)
-    version = max(version, compacted, events[-1].index if events else 0)
-    tombstones = _read_tombstones(connection, reader, problems)
-    version = max(version, tombstones[-1].version if tombstones else 0)
-    loaded = Loaded(
-        list(entries.values()),
-        histories,
-        version,
-        events=events,
-        compacted=compacted,
-        tombstones=tombstones,
-        store_id=store_id if isinstance(store_id, str) and _is_store_id(store_id) else None,
-    )
-    return loaded, accepted, unreadable
+    return entries, histories
 
 
 def load_accepted(

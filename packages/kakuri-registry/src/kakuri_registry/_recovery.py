@@ -6,7 +6,7 @@ database has another name until it is complete.
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -47,9 +47,8 @@ def recover(path: Path) -> tuple[Path, int]:
         sqlite3.Error: The new database can't be written.
         OSError: The new database can't be written, or the files can't be renamed.
     """
-    rows, version, tombstones = _read(
-        path
-    )  # without events: readers must not miss any, so they list again
+    # Without events: readers must not miss any, so they list again.
+    rows, version, tombstones = _read(path)
     part = companion(path, ".part")
     part.unlink(missing_ok=True)
     os.close(open_file(part, os.O_RDWR | os.O_CREAT | os.O_EXCL))
@@ -97,55 +96,74 @@ def text_or_bytes(data: bytes) -> str | bytes:
 
 
 def _read(path: Path) -> tuple[dict[object, Row], int, list[Row]]:
-    """Return all readable rows by id, the version of the latest change, and tombstones.
-
-    Reading of tombstones stops at the first unreadable one.
-    """
-    tombstones: list[Row] = []
-    found: dict[object, Row] = {}
-    version = 0
+    """Return all readable rows by id, the version of the latest change, and tombstones."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.text_factory = text_or_bytes
         # Nothing is written; this makes SQLite continue although the file is too short.
         connection.execute("PRAGMA writable_schema = ON")
-        with suppress(sqlite3.Error, TypeError, ValueError):  # no row, or one without a number
-            (stored,) = connection.execute("SELECT version FROM registry").fetchone()
-            if 0 <= stored <= MAX_VERSION:
-                version = int(stored)
-        with suppress(sqlite3.DatabaseError):
-            existing = [row[1] for row in connection.execute("PRAGMA table_info(workloads)")]
-            names = [name if name in existing else None for name in COLUMNS]
-            for row in _rows(connection, names):
-                workload_id, row_version = row[:2]
-                if (
-                    isinstance(workload_id, str | bytes)
-                    and isinstance(row_version, int)
-                    and row_version <= MAX_VERSION
-                ):
-                    version = max(version, row_version)
-                    if workload_id not in found or found[workload_id][1] < row_version:
-                        found[workload_id] = _with_failures(row)
-        reader = RowReader()
-        with suppress(sqlite3.DatabaseError):
-            for _, text in connection.execute(SELECT_ACCEPTED):
-                with suppress(BadRow):
-                    for change in read_accepted(reader, text):
-                        version = max(version, change.version)
-                        known = found.get(change.workload_id)
-                        if is_later_than_row(change, None if known is None else known[1]):
-                            found[change.workload_id] = tuple(map(storable, row_of(change)))
-        with suppress(sqlite3.DatabaseError):
-            for row in connection.execute(COPY_TOMBSTONES):
-                number, workload_id = row[:2]
-                if not (
-                    isinstance(number, int)
-                    and number <= MAX_VERSION
-                    and isinstance(workload_id, str | bytes)
-                ):
-                    break
-                tombstones.append(row)
-                version = max(version, number)
-    return found, version, tombstones
+        rows = _read_workloads(connection)
+        _add_accepted(connection, rows)
+        tombstones = _read_tombstones(connection)
+        version = max(
+            _read_version(connection),
+            max((row[1] for row in rows.values()), default=0),
+            max((row[0] for row in tombstones), default=0),
+        )
+    return rows, version, tombstones
+
+
+def _read_version(connection: sqlite3.Connection) -> int:
+    """Return the stored version of the latest change; 0 if it can't be read."""
+    with suppress(sqlite3.Error, TypeError, ValueError):  # no row, or one without a number
+        (version,) = connection.execute("SELECT version FROM registry").fetchone()
+        if 0 <= version <= MAX_VERSION:
+            return int(version)
+    return 0
+
+
+def _read_workloads(connection: sqlite3.Connection) -> dict[object, Row]:
+    """Return the rows of workloads by id, for each the latest."""
+    rows: dict[object, Row] = {}
+    with suppress(sqlite3.DatabaseError):
+        existing = [row[1] for row in connection.execute("PRAGMA table_info(workloads)")]
+        names = [name if name in existing else None for name in COLUMNS]
+        for row in _rows(connection, names):
+            workload_id, version = row[:2]
+            if not _is_identified(workload_id, version):
+                continue
+            if workload_id not in rows or rows[workload_id][1] < version:
+                rows[workload_id] = _with_failures(row)
+    return rows
+
+
+def _add_accepted(connection: sqlite3.Connection, rows: dict[object, Row]) -> None:
+    """Add a row for each accepted registration that is later than the row of its workload."""
+    reader = RowReader()
+    with suppress(sqlite3.DatabaseError):
+        for _, text in connection.execute(SELECT_ACCEPTED):
+            with suppress(BadRow):
+                for change in read_accepted(reader, text):
+                    row = rows.get(change.workload_id)
+                    if is_later_than_row(change, None if row is None else row[1]):
+                        rows[change.workload_id] = tuple(map(storable, row_of(change)))
+
+
+def _read_tombstones(connection: sqlite3.Connection) -> list[Row]:
+    """Return the rows of tombstones before the first unreadable one."""
+    tombstones: list[Row] = []
+    with suppress(sqlite3.DatabaseError):
+        for row in connection.execute(COPY_TOMBSTONES):
+            number, workload_id = row[:2]
+            if not _is_identified(workload_id, number):
+                break
+            tombstones.append(row)
+    return tombstones
+
+
+def _is_identified(workload_id: object, version: object) -> bool:
+    """Return whether a row has an id and a version, without which it can't be stored."""
+    is_version = isinstance(version, int) and version <= MAX_VERSION
+    return is_version and isinstance(workload_id, str | bytes)
 
 
 def _with_failures(row: Row) -> Row:
@@ -155,51 +173,58 @@ def _with_failures(row: Row) -> Row:
 
 
 def _rows(connection: sqlite3.Connection, names: list[str | None]) -> Iterator[Row]:
-    """Yield rows from the front, from the back, and then from ever smaller ranges in between.
-
-    Any number may be damaged. A row therefore shortens the range that is left only if the next
-    row's number is beyond its own, and scans from the front and from the back have no limits.
-    """
-    first, last = 0, LAST_NUMBER
-    previous = -1
-    try:
-        for number, *row in connection.execute(select(names, "TRUE ORDER BY number")):
-            yield tuple(row)
-            if 0 <= previous < number:
-                first = previous + 1
-            previous = number
-    except sqlite3.DatabaseError:
-        pass
-    else:
+    """Yield rows from the front, from the back, and then from ever smaller ranges in between."""
+    first, is_complete = yield from _scan(connection, select(names, "TRUE ORDER BY number"))
+    if is_complete:
         return
-    previous = LAST_NUMBER
-    try:
-        for number, *row in connection.execute(select(names, "TRUE ORDER BY number DESC")):
-            yield tuple(row)
-            if 0 <= number < previous:
-                last = previous - 1
-            previous = number
-    except sqlite3.DatabaseError:
-        pass
+    backwards = select(names, "TRUE ORDER BY number DESC")
+    last, _ = yield from _scan(connection, backwards, is_backwards=True)
     between = select(names, "number BETWEEN ? AND ? ORDER BY number")
     # For a single row, because searching for the next one could hit the damage.
     single = select(names, "number = ?")
     parts, failed = [(first, last)], 0
     while parts and failed < MAX_FAILED_READS:
-        start, last = parts.pop()
-        first, previous = start, -1
-        try:
-            for number, *row in (
-                connection.execute(between, (first, last))
-                if first < last
-                else connection.execute(single, (first,))
-            ):
-                yield tuple(row)
-                if start <= previous < number:
-                    first = previous + 1
-                previous = number
-        except sqlite3.DatabaseError:
+        first, last = parts.pop()
+        statement, limits = (between, (first, last)) if first < last else (single, (first,))
+        first, is_complete = yield from _scan(connection, statement, limits)
+        if not is_complete:
             failed += 1
             if first < last:
                 middle = (first + last) // 2
                 parts += [(middle + 1, last), (first, middle)]
+
+
+def _scan(
+    connection: sqlite3.Connection,
+    statement: str,
+    limits: tuple[int, ...] = (),
+    *,
+    is_backwards: bool = False,
+) -> Generator[Row, None, tuple[int, bool]]:
+    """Yield the rows that a statement reads, until one can't be read.
+
+    Any number may be damaged. So a row counts as read only if the next row's number is beyond its
+    own, and a scan of the whole table has no limits.
+
+    Args:
+        connection: The damaged database.
+        statement: Reads the number and the columns of each row.
+        limits: Its parameters: the first number of the range, and the last; none for the table.
+        is_backwards: Whether rows come from the last number on.
+
+    Returns:
+        The number from which to continue, and whether all rows were read.
+    """
+    first = min(limits, default=0)
+    unread, step = (LAST_NUMBER, -1) if is_backwards else (first, 1)
+    previous = -1
+    try:
+        for number, *row in connection.execute(statement, limits):
+            yield tuple(row)
+            smaller, larger = (number, previous) if is_backwards else (previous, number)
+            if first <= smaller < larger:
+                unread = previous + step
+            previous = number
+    except sqlite3.DatabaseError:
+        return unread, False
+    return unread, True

@@ -28,9 +28,14 @@ class SpaceReserve:
         self._exists = path.exists() and path.stat().st_blocks * 512 >= size
 
     @property
+    def is_allocated(self) -> bool | None:
+        """Whether the space is reserved; None if the size is 0, so that there is no reserve."""
+        return self._exists if self._size else None
+
+    @property
     def is_released(self) -> bool:
         """Whether the space was returned to the file system or never allocated."""
-        return self._size > 0 and not self._exists
+        return self.is_allocated is False
 
     def check_room(self) -> None:
         """Check that there is room for new workloads; reallocate the reserve if possible.

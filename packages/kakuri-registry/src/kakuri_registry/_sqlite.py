@@ -111,7 +111,6 @@ class SQLiteStore(Inheritable):
         self._problems: list[StoreProblem] = []
         self._store_id: str | None = None  # set when the store is loaded
         self._is_log_new = False  # it is empty, and the first transaction has to mark it
-        self._reserve_bytes = reserve
         # At most half the reserve, for a checkpoint on a full disk.
         pages = min(MAX_LOG_PAGES, reserve // 2 // PAGE) or MAX_LOG_PAGES
         self._log_limit = LogLimit(self._path, pages, PAGE)
@@ -143,7 +142,7 @@ class SQLiteStore(Inheritable):
     @property
     def has_reserve(self) -> bool | None:
         """Whether space is reserved for a full disk; None if the store was opened without that."""
-        return None if self._reserve_bytes == 0 else not self._reserve.is_released
+        return self._reserve.is_allocated
 
     def load(self) -> Loaded:
         """Return everything in the store; `problems` lists workloads that can't be loaded.

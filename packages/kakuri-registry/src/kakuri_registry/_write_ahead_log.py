@@ -77,16 +77,16 @@ class LogLimit:
     Args:
         path: The database; its log has to exist when it is checked.
         pages: Number of pages in a log of the largest size.
-        page: Size of a page in bytes.
+        page_size: Size of a page in bytes.
 
     Attributes:
         size: Size of the largest log in bytes.
     """
 
-    def __init__(self, path: Path, pages: int, page: int) -> None:
+    def __init__(self, path: Path, pages: int, page_size: int) -> None:
         self._path = companion(path, "-wal")
-        self.size = LOG_HEADER + pages * (FRAME_HEADER + page)
-        self._position = self.size - page - FRAME_HEADER + FRAME_SALTS
+        self.size = LOG_HEADER + pages * (FRAME_HEADER + page_size)
+        self._position = self.size - page_size - FRAME_HEADER + FRAME_SALTS
         self._earlier = b""  # no frame: an empty log is shorter
         self._file = -1
 

@@ -18,7 +18,7 @@ from concurrent.futures import Executor
 from functools import partial
 from typing import Self, TypeAlias
 
-from kakuri_registry._backlog import Backlog, Batch, OnSaved, kinds
+from kakuri_registry._backlog import Backlog, Batch, OnSaved, kinds, take_callbacks
 from kakuri_registry._change import Change
 from kakuri_registry._durability import Durability
 from kakuri_registry._errors import StoreError, StoreFailed, StoreFull
@@ -321,7 +321,7 @@ class StoreWriter:
         if error is None:
             self._journal_writer.publish()
             self._succeed(batch)
-            callbacks = [on_saved for each in batch.values() for on_saved in each.callbacks]
+            callbacks = take_callbacks(batch)
         else:
             if not isinstance(error, StoreError):
                 error = StoreFailed(f"the store failed: {error!r}")
@@ -356,9 +356,7 @@ class StoreWriter:
             self._registration_error = log_change("new workloads", self._registration_error, error)
             return backlog.withdraw(batch, self._unregister)
         self._error = log_change("changes", self._error, error)
-        callbacks = [on_saved for each in batch.values() for on_saved in each.callbacks]
-        for each in batch.values():
-            each.callbacks = []
+        callbacks = take_callbacks(batch)
         backlog.put_back(batch)
         self._failed_at = self._loop.time()
         self._retry = self._loop.call_at(self._failed_at + self._retry_delay, self._retry_now)
