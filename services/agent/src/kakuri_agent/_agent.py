@@ -49,7 +49,7 @@ from kakuri_agent._metrics import Collector, NodeMetrics
 from kakuri_agent._node_metrics import node_families
 from kakuri_agent._reconciler import Reconciler
 from kakuri_agent._removed import RemovedWorkloads
-from kakuri_agent._replies import not_found, page_of, selection_of, status_of
+from kakuri_agent._replies import not_found, page_builder, selection_of, status_of
 from kakuri_agent._version import __version__
 from kakuri_agent._workload_logs import WorkloadLogs
 from kakuri_agent._workload_metrics import WorkloadMetrics
@@ -257,8 +257,8 @@ class Agent:
         known = [
             entry for entry in page if durability(entry.workload.id) is not Durability.UNREGISTERED
         ]
-        build = partial(self._status, detail=request.detail)
-        return page_of(known, following, build, detail=request.detail)
+        build_status = partial(self._status, detail=request.detail)
+        return page_builder(known, following, build_status, detail=request.detail)
 
     def _describe(self) -> Reply:
         capacity = self._capacity

@@ -65,8 +65,7 @@ class EventFeed:
     def read(self, request: WatchChanges) -> Reply | Awaitable[LateReply]:
         """Answer a request for events, at once if there are some or it does not wait."""
         reply = self._reply(request)
-        is_empty = isinstance(reply, Changes) and not reply.events
-        if request.wait_seconds and is_empty and not self._is_stopping:
+        if request.wait_seconds and _is_empty(reply) and not self._is_stopping:
             return self._wait(request)
         return reply
 
@@ -85,8 +84,7 @@ class EventFeed:
         with self._signals.watch(_ANY) as published:
             while True:
                 reply = self._reply(request)
-                is_empty = isinstance(reply, Changes) and not reply.events
-                if not is_empty or self._is_stopping:
+                if not _is_empty(reply) or self._is_stopping:
                     return reply
                 if not await wait_for(published, deadline - self._loop.time()):
                     return reply
@@ -101,18 +99,12 @@ class EventFeed:
             return ErrorReply(
                 ErrorCode.COMPACTED, str(error), oldest=error.oldest, newest=error.newest
             )
-        size = 0
-        for count, event in enumerate(events):
-            size += _encoded_size(event)
-            if count and size > MAX_EVENTS_BYTES:
-                events = events[:count]
-                break
+        page = _first_page(events)
+        if len(page) < len(events) or len(page) == request.limit:  # more events may follow
+            index = page[-1].index
         else:
-            if len(events) < request.limit:
-                index = max(index, request.after)
-                return Changes([message_of(event) for event in events], index, self._store_id)
-        found = [message_of(event) for event in events]
-        return Changes(found, events[-1].index, self._store_id)
+            index = max(index, request.after)
+        return Changes([message_of(event) for event in page], index, self._store_id)
 
     def _check_runtime(self) -> None:
         fault = self._runtime.fault
@@ -145,6 +137,23 @@ def message_of(event: Event[WorkloadState, DesiredState]) -> Event[State, Desire
         event.version,
         event.trace,
     )
+
+
+def _is_empty(reply: Reply) -> bool:
+    """Return whether a reply has no events, for which a request can wait."""
+    return isinstance(reply, Changes) and not reply.events
+
+
+def _first_page(
+    events: list[Event[WorkloadState, DesiredState]],
+) -> list[Event[WorkloadState, DesiredState]]:
+    """Return as many events as fit into one reply, and at least the first."""
+    size = 0
+    for count, event in enumerate(events):
+        size += _encoded_size(event)
+        if count and size > MAX_EVENTS_BYTES:
+            return events[:count]
+    return events
 
 
 def _encoded_size(event: Event[WorkloadState, DesiredState]) -> int:

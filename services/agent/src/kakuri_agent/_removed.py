@@ -27,7 +27,13 @@ from kakuri_workload import (
     write_record,
 )
 
-from kakuri_agent._replies import no_attempt, not_removed, page_of, removed_status_of, selection_of
+from kakuri_agent._replies import (
+    no_attempt,
+    not_removed,
+    page_builder,
+    removed_status_of,
+    selection_of,
+)
 
 READ_SECONDS = 5.0
 """Seconds that the store may take to return a log, while it writes for example."""
@@ -69,8 +75,8 @@ class RemovedWorkloads:
         )
         page = found[: request.limit]
         following = page[-1].entry.workload.id if len(found) > len(page) else None
-        build = partial(removed_status_of, detail=request.detail)
-        return page_of(page, following, build, detail=request.detail)
+        build_status = partial(removed_status_of, detail=request.detail)
+        return page_builder(page, following, build_status, detail=request.detail)
 
     async def read_log(self, request: ReadLog) -> Reply:
         """Return the end of the log of a removed workload, which fits into one reply."""

@@ -107,8 +107,8 @@ def selection_of(
     return state, (key, value)
 
 
-def page_of(
-    page: Sequence[T], following: str | None, status_of: Callable[[T], Status], *, detail: bool
+def page_builder(
+    page: Sequence[T], following: str | None, build_status: Callable[[T], Status], *, detail: bool
 ) -> Callable[[], WorkloadList]:
     """Return a function that builds a list of statuses.
 
@@ -118,17 +118,17 @@ def page_of(
     Args:
         page: The entries of the page, or the tombstones.
         following: The cursor after the page, if it is complete and not the last one.
-        status_of: Returns the status of one of them.
+        build_status: Returns the status of one of them.
         detail: Whether the statuses have everything that is known.
     """
 
     def build() -> WorkloadList:
         if not detail:
-            return WorkloadList([status_of(entry) for entry in page], following)
+            return WorkloadList([build_status(entry) for entry in page], following)
         statuses: list[Status] = []
         size = 0
         for entry in page:
-            status = status_of(entry)
+            status = build_status(entry)
             size += len(encode(status))
             if statuses and size > MAX_DETAIL_BYTES:
                 return WorkloadList(statuses, statuses[-1].id)

@@ -88,7 +88,7 @@ class StatusUpdater:
         return self._registry.update(zone.id, adopted, now=self._clock())
 
     def observe(self, entry: WorkloadEntry, zone: ZoneStatus | None) -> WorkloadEntry:
-        """Update an entry from its zone; None if it has no zone."""
+        """Update an entry from its zone, which is None if the runtime has none."""
         state, attempt = entry.run.state, entry.run.attempt
         if state.is_terminal:
             return entry
@@ -156,7 +156,7 @@ class StatusUpdater:
         ended = replace(run, reason="Stopped") if is_requested else run
         self._on_run_end(ended)
         if entry.desired is DesiredState.RESTART:
-            return self._begin_next(entry, run, entry.attempt + 1)
+            return self._begin_next(workload.id, run, entry.attempt + 1, trace=entry.trace)
         run = ended
         if entry.desired is DesiredState.RUN and is_restarted(workload.restart_policy, run.state):
             failures = 1 if self._was_stable(workload.id, run) else entry.failures + 1
@@ -171,17 +171,19 @@ class StatusUpdater:
     def rerun(self, entry: WorkloadEntry, *, trace: str | None) -> WorkloadEntry:
         """Begin the next attempt at a workload that has ended, or that waits for it in back-off."""
         attempt = entry.attempt + 1 if entry.state.is_terminal else entry.attempt
-        return self._begin_next(replace(entry, trace=trace), entry.run, attempt)
+        return self._begin_next(entry.workload.id, entry.run, attempt, trace=trace)
 
-    def _begin_next(self, entry: WorkloadEntry, last: Run, attempt: int) -> WorkloadEntry:
+    def _begin_next(
+        self, workload_id: str, last: Run, attempt: int, *, trace: str | None
+    ) -> WorkloadEntry:
         """Make a workload pending for an attempt that begins at once, because it was requested.
 
         Args:
-            entry: The workload, with the trace that the attempt belongs to.
+            workload_id: The workload.
             last: Its last run, or what is known of it before an attempt that has not begun.
             attempt: The attempt.
+            trace: The trace that the attempt belongs to.
         """
-        workload_id = entry.workload.id
         message = last.message
         if last.state is not WorkloadState.PENDING:
             message = ended_message(last)
@@ -193,7 +195,7 @@ class StatusUpdater:
             message=message,
             exit_code=last.exit_code,
             attempt=attempt,
-            trace=entry.trace,
+            trace=trace,
         )
 
     def _record_later_attempt(self, entry: WorkloadEntry, zone: ZoneStatus) -> WorkloadEntry:
@@ -209,8 +211,8 @@ class StatusUpdater:
         )
 
     def _was_stable(self, workload_id: str, run: Run) -> bool:
-        """Return whether a run was long enough to reset the back-off, and forget when it began."""
-        began = self._volatile.running_since.pop(workload_id, None)
+        """Return whether a run was long enough to reset the back-off."""
+        began = self._volatile.running_since.get(workload_id)
         if began is not None:
             return self._loop.time() - began >= STABLE_SECONDS
         # It was not observed running. Both times are from the runtime's clock.
@@ -222,6 +224,7 @@ class StatusUpdater:
         workload_id = entry.workload.id
         now = self._clock()
         delay = back_off(failures, self._jitter())
+        self._volatile.end_run(workload_id)
         entry = self._registry.restart(
             workload_id,
             now=now,
@@ -244,9 +247,9 @@ class StatusUpdater:
         if run.reason is None and run.message is None and run.exit_code is None:
             self._log_changed(workload_id, state._value_)
         else:
-            details = {"reason": run.reason, "message": run.message, "exit_code": run.exit_code}
-            known = {name: value for name, value in details.items() if value is not None}
-            log.info("workload changed", id=workload_id, state=state._value_, **known)
+            fields = {"reason": run.reason, "message": run.message, "exit_code": run.exit_code}
+            details = {name: value for name, value in fields.items() if value is not None}
+            log.info("workload changed", id=workload_id, state=state._value_, **details)
         if state.is_terminal:
             self._on_workload_end()
         return updated

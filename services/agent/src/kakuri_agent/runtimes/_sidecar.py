@@ -120,15 +120,11 @@ class SidecarZones:
         # Not the pool: a start that is cancelled while it waits must not be sent.
         self._start_slots = asyncio.Semaphore(MAX_STARTS)
         self._sent: dict[str, set[asyncio.Task[Response]]] = {}  # unanswered starts
-        self._taken_over: str | None = None
+        self.fault: str | None = None
+        """Why the sidecar refuses this agent: another one has opened the stream of events."""
 
     def __repr__(self) -> str:
         return f"<SidecarZones {self._endpoint}>"
-
-    @property
-    def fault(self) -> str | None:
-        """Why the sidecar refuses this agent: another one has opened the stream of events."""
-        return self._taken_over
 
     async def start(self, spec: ZoneSpec, on_begin: Callable[[], None]) -> ZoneStatus:
         """Start a zone. Cancelling does not cancel the request: the sidecar would carry it out."""
@@ -199,24 +195,10 @@ class SidecarZones:
 
     async def read_log(self, zone_id: str, request: LogRequest) -> LogChunk:
         """Return a part of a zone's log."""
-        query = f"limit={request.limit}&wait=0"
-        if request.after is not None:
-            if not _CURSOR.fullmatch(request.after):
-                raise UnknownCursor(f"expected a cursor of this log, got {request.after!r}")
-            query += f"&after={request.after}"
-        elif request.tail is not None:
-            query += f"&tail={request.tail}"
-        if request.bounded:
-            query += "&bounded"
-        if request.records is not None:
-            query += _records_query(request.records)
+        path = f"/zones/{zone_id}/log?{_log_query(request)}"
+        headers = self._traced_headers()
         try:
-            response = await self._reads.request(
-                "GET",
-                f"/zones/{zone_id}/log?{query}",
-                headers=self._traced_headers(),
-                timeouts=_BRIEF,
-            )
+            response = await self._reads.request("GET", path, headers=headers, timeouts=_BRIEF)
         except HTTPError as error:
             log.warning("no log from the sidecar", id=zone_id, error=str(error))
             raise RuntimeUnavailable(f"no log: {fault_of(error)}") from error
@@ -275,11 +257,11 @@ class SidecarZones:
         if response.status == _UNAVAILABLE:
             raise RuntimeUnavailable(problem_of(response).detail)
         if response.status == _CONFLICT and (found := problem_of(response)).code == _STALE_AGENT:
-            if self._taken_over is None:
+            if self.fault is None:
                 log.error("commands refused", sidecar=str(self._endpoint), error=found.detail)
-            self._taken_over = found.detail
+            self.fault = found.detail
             raise RuntimeUnavailable(found.detail)
-        self._taken_over = None
+        self.fault = None
         return response
 
     def _traced_headers(self) -> dict[str, str]:
@@ -346,8 +328,26 @@ async def sidecar_answers(endpoint: Endpoint, timeout: float) -> bool:
     return True
 
 
+def _log_query(request: LogRequest) -> str:
+    """Return the query of a request for a log; its values need no escaping.
+
+    Raises:
+        UnknownCursor: The request's cursor is not one of a sidecar.
+    """
+    query = f"limit={request.limit}&wait=0"
+    if request.after is not None:
+        if not _CURSOR.fullmatch(request.after):
+            raise UnknownCursor(f"expected a cursor of this log, got {request.after!r}")
+        query += f"&after={request.after}"
+    elif request.tail is not None:
+        query += f"&tail={request.tail}"
+    if request.bounded:
+        query += "&bounded"
+    return query if request.records is None else query + _records_query(request.records)
+
+
 def _records_query(records: LogSelection) -> str:
-    """Return the parameters that select records; their values need no escaping."""
+    """Return the parameters that select records."""
     query = "&records"
     if records.stream is not None:
         query += f"&stream={records.stream.value}"

@@ -377,7 +377,7 @@ class ZoneRuntime:
         pause, longest = self._retry
         if not self._view.opened.is_set():  # until then, another agent may be in charge
             if start is not None:
-                self._view.start_waits(start, "RuntimeUnavailable", self.fault or "")
+                self._view.start_waits(start, self.fault or "")
             await self._view.opened.wait()
         while True:
             try:
@@ -385,7 +385,7 @@ class ZoneRuntime:
             except RuntimeUnavailable as error:
                 failure = str(error)
                 if start is not None:
-                    self._view.start_waits(start, "RuntimeUnavailable", failure)
+                    self._view.start_waits(start, failure)
             except Refused as error:
                 failure = str(error)
                 if start is not None:

@@ -17,7 +17,6 @@ from kakuri_workload import (
 )
 
 from kakuri_agent.runtimes._protocol import (
-    UNKNOWN_REMOVAL,
     Observer,
     RemovedZone,
     RuntimeUnavailable,
@@ -109,15 +108,15 @@ class ZoneView:
                 self._drop(zone_id)
             case ZonesListed():
                 self._receive_list()
-            case RuntimeHealth(available=True, message=fault, handlers=handlers):
+            case RuntimeHealth(available=is_available, message=message, handlers=handlers):
                 self.handlers = handlers or self.handlers
-                self.fault = fault
-                if self.is_listed:
-                    self._log_recovery()
-            case RuntimeHealth(message=message, handlers=handlers):
-                self.handlers = handlers or self.handlers
-                fault = message or "the runtime does not answer"
-                self._fail("runtime lost", fault, fault)
+                if is_available:
+                    self.fault = message
+                    if self.is_listed:
+                        self._end_outage()
+                else:
+                    fault = message or "the runtime does not answer"
+                    self._fail("runtime lost", fault, fault)
 
     def broken(self, fault: str, cause: str | None = None) -> None:
         """Record that the stream of events broke, so that changes of zones are missed.
@@ -138,7 +137,8 @@ class ZoneView:
         self._fail("sidecar lost", fault, error)
         self._unconfirmed = dict.fromkeys(self._zones)
 
-    def _log_recovery(self) -> None:
+    def _end_outage(self) -> None:
+        """Reset the count of breaks, and log that an outage has ended, if there was one."""
         self._breaks = 0
         if self._is_lost and self.fault is None:
             self._is_lost = False
@@ -152,10 +152,10 @@ class ZoneView:
             if self._logs_outages:
                 log.warning(event, error=error)
 
-    def start_waits(self, spec: ZoneSpec, reason: str, message: str) -> None:
-        """Record that the start of a zone waits, because it cannot be requested yet."""
+    def start_waits(self, spec: ZoneSpec, message: str) -> None:
+        """Record that the start of a zone waits until the runtime answers."""
         self._unstarted[spec.id] = ZoneStatus(
-            spec.id, WorkloadState.PENDING, reason, message, attempt=spec.attempt
+            spec.id, WorkloadState.PENDING, "RuntimeUnavailable", message, attempt=spec.attempt
         )
         self.changed(spec.id)
 
@@ -193,7 +193,7 @@ class ZoneView:
             if late.latest is not None:
                 self._receive_zone(late.latest)
 
-    def removed(self, zone_id: str, removed: RemovedZone = UNKNOWN_REMOVAL) -> None:
+    def removed(self, zone_id: str, removed: RemovedZone) -> None:
         """Record that a zone was removed."""
         self._zones.pop(zone_id, None)
         self._unstarted.pop(zone_id, None)
@@ -231,7 +231,7 @@ class ZoneView:
                 if late.latest is not None:
                     self._receive_zone(late.latest)
         was_listed, self.is_listed = self.is_listed, True
-        self._log_recovery()
+        self._end_outage()
         unconfirmed, self._unconfirmed = self._unconfirmed, {}
         for zone_id in unconfirmed:
             self._drop(zone_id)
