@@ -1,13 +1,13 @@
 import pytest
 from kakuri_workload import LogGrown, LogsWatched, WorkloadState, ZoneStatus
 from kakuri_zones._log_watch import STABLE_POLLS, LogWatch
+from kakuri_zones._table import ZoneTable
 
 
-class Zones:
-    """A stand-in for the table, with a running zone and an ended one."""
+class Zones(ZoneTable):
+    """A table with a running zone and an ended one."""
 
-    @staticmethod
-    def all():
+    def all(self):
         return [
             ZoneStatus("a", WorkloadState.RUNNING),
             ZoneStatus("b", WorkloadState.SUCCEEDED),
@@ -68,11 +68,12 @@ class Later(Zones):
     """A table whose zone has ended by a number of checks."""
 
     def __init__(self, checks):
+        super().__init__()
         self.checks = checks
 
     def all(self):
         self.checks -= 1
-        return Zones.all() if self.checks >= 0 else []
+        return super().all() if self.checks >= 0 else []
 
 
 class LogsOf(Logs):

@@ -5,7 +5,7 @@ from kakuri_cri import api
 from kakuri_workload import WorkloadState as State
 from kakuri_workload.testing import zone_spec
 from kakuri_zones import _labels as labels
-from kakuri_zones import _log_watch, _observed, _progress, _rotation, options
+from kakuri_zones import _log_watch, _observed, _progress, _rotation, _settings, options
 from kakuri_zones._observed import (
     CHILD_KILLED,
     END_UNKNOWN,
@@ -248,7 +248,7 @@ def test_text_of_the_runtime_is_shortened_beyond_its_length(more):
 
 
 def test_constants_of_zones_are_the_documented_ones():
-    assert (_log_watch.POLL_SECONDS, _log_watch.HEARTBEAT_SECONDS) == (0.2, 5.0)
+    assert (_log_watch.POLL_SECONDS, _settings.HEARTBEAT_SECONDS) == (0.2, 5.0)
     assert (_log_watch.STABLE_POLLS, _reading.STABLE_SECONDS) == (8, 1.0)
     assert (_progress.NOTICEABLE, _rotation.REOPEN_SECONDS) == (65_536, 10.0)
     assert (_records.BLOCK, _records.MAX_EXAMINED, _records.MIN_LIMIT) == (65_536, 524_288, 1024)

@@ -65,8 +65,8 @@ async def test_background_removal_is_retried_until_it_succeeds(cri, runtime, rem
     remover.remove_later("z", objects, "a test")
     remover.remove_later("z", objects, "a test")
     remover.remove_later("z", Objects(), "a test")
-    assert remover.is_busy
-    await until(lambda: not remover.is_busy)
+    assert remover.zones == {"z"}
+    await until(lambda: not remover.zones)
     assert runtime.sandboxes == []
     assert len(runtime.calls.of("RemovePodSandbox")) == 4
 
@@ -89,7 +89,7 @@ async def test_zone_that_the_runtime_lists_but_does_not_have_is_removed(cri, run
     assert await reader.zone("z") is None
     assert runtime.sandbox("z").id == sandbox_id
     # After a restart, the runtime knows its objects, and the attempts in the background succeed.
-    await until(lambda: not remover.is_busy)
+    await until(lambda: not remover.zones)
     assert (runtime.sandboxes, reader.being_removed) == ([], set())
     await remover.close()
 

@@ -111,6 +111,9 @@ class Table:
             ZoneStatus("lost", State.FAILED),
         ]
 
+    def running(self):
+        return [each for each in self.all() if each.state is State.RUNNING]
+
 
 class Cri:
     def __init__(self):

@@ -99,7 +99,7 @@ def test_usable_sandbox_is_the_latest_ready_one_of_the_spec_in_any_attempt():
     )
     found = RUN.usable_sandbox(observed)
     assert found.id == "second"
-    assert RUN.usable_sandbox(observed, besides=[found]).id == "first"
+    assert RUN.usable_sandbox(observed, known=[found]).id == "first"
     assert RUN.usable_sandbox(None) is None
 
 

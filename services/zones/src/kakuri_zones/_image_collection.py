@@ -104,11 +104,24 @@ class ImageCollector:
         self.problem = await self._make_room(left)
 
     async def _candidates(self) -> list[api.Image]:
-        """Return the images that may be removed, the least recently used first."""
+        """List the images; return those that may be removed, the least recently used first."""
         images = await self._cri.list_images()
         used = await self._used_images()
         kept = self._keep | await self._sandbox_image()
         now = self._clock()
+        self._record(images, used, now)
+        candidates = [
+            each
+            for each in images
+            if not each.pinned
+            and self._images.last_used.get(each.id) != now
+            and now - self._seen[each.id] >= self._limits.min_age
+            and not _is_any_of(each, kept)
+        ]
+        return sorted(candidates, key=self._used)
+
+    def _record(self, images: Sequence[api.Image], used: AbstractSet[str], now: float) -> None:
+        """Record which images exist, and which of them containers use now."""
         self._seen = {each.id: self._seen.get(each.id, now) for each in images}
         last_used = self._images.last_used
         for gone in last_used.keys() - self._seen.keys():
@@ -116,15 +129,6 @@ class ImageCollector:
         for each in images:
             if _is_any_of(each, used):
                 last_used[each.id] = now
-        candidates = [
-            each
-            for each in images
-            if not each.pinned
-            and last_used.get(each.id) != now
-            and now - self._seen[each.id] >= self._limits.min_age
-            and not _is_any_of(each, kept)
-        ]
-        return sorted(candidates, key=self._used)
 
     async def _used_images(self) -> set[str]:
         """Return the image references of the containers of the node."""

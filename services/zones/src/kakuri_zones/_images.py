@@ -216,7 +216,7 @@ class Images:
     async def _pull(self, reference: str, report: Report, *, is_fresh: bool, is_check: bool) -> str:
         """Pull an image, or join a pull of it that may be shared."""
         while True:
-            pull = self._join(reference, is_fresh=is_fresh, is_check=is_check)
+            pull = self._join_or_begin(reference, is_fresh=is_fresh, is_check=is_check)
             had_begun = pull.has_begun
             waiter = object()
             pull.waiters[waiter] = report
@@ -233,7 +233,7 @@ class Images:
                     self._forget((reference, is_check), pull)
                     pull.task.cancel()
 
-    def _join(self, reference: str, *, is_fresh: bool, is_check: bool) -> _Pull:
+    def _join_or_begin(self, reference: str, *, is_fresh: bool, is_check: bool) -> _Pull:
         key = reference, is_check
         before = self._pulls.get(key)
         if before is not None and not (is_fresh and before.has_begun):

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import structlog
 from kakuri_cri import CriError, Runtime, RuntimeUnavailable
-from kakuri_workload import Isolation, WorkloadState, ZoneStatus, printable
+from kakuri_workload import Isolation, ZoneStatus, printable
 
 from kakuri_zones import _labels as labels
 from kakuri_zones._table import ZoneTable
@@ -79,8 +79,8 @@ class IsolationChecks:
         """Begin to check the runs that were not checked yet."""
         running = {
             status.container_id: status
-            for status in self._table.all()
-            if status.state is WorkloadState.RUNNING and status.container_id is not None
+            for status in self._table.running()
+            if status.container_id is not None
         }
         for container_id in self._checks.keys() - running.keys():
             self._checks.pop(container_id).cancel()

@@ -3,8 +3,9 @@
 import asyncio
 from collections.abc import AsyncGenerator
 
-from kakuri_workload import LogEvent, LogGrown, LogsWatched, WorkloadState
+from kakuri_workload import LogEvent, LogGrown, LogsWatched
 
+from kakuri_zones._settings import HEARTBEAT_SECONDS
 from kakuri_zones._table import ZoneTable
 from kakuri_zones.logs._store import LogStore
 
@@ -14,8 +15,6 @@ POLL_SECONDS = 0.2
 STABLE_POLLS = 8
 """Checks after the last change until the log is reported once more: a reader leaves a rotated file
 only when it has been stable for a while."""
-
-HEARTBEAT_SECONDS = 5.0
 
 
 class LogWatch:
@@ -65,11 +64,7 @@ class LogWatch:
                 yield LogsWatched()
 
     async def _signatures(self) -> dict[str, object]:
-        running = {
-            zone.id: zone.attempt
-            for zone in self._table.all()
-            if zone.state is WorkloadState.RUNNING
-        }
+        running = {zone.id: zone.attempt for zone in self._table.running()}
         return await self._logs.signatures(running)
 
     async def _pause(self) -> bool:

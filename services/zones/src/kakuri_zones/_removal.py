@@ -66,11 +66,6 @@ class Remover:
         self._removing: list[str] = []
 
     @property
-    def is_busy(self) -> bool:
-        """Whether objects are being removed in the background."""
-        return bool(self._jobs)
-
-    @property
     def zones(self) -> frozenset[str]:
         """The zones with objects that are being removed in the background."""
         return frozenset(self._removing)
@@ -123,6 +118,7 @@ class Remover:
         new = objects.ids - self._reader.being_removed
         if new:
             self._reader.being_removed |= new
+            self._removing.append(zone_id)
             self._start(self._keep_removing(zone_id, objects, reason))
 
     def stop_later(self, zone_id: str, sandbox_ids: Iterable[str], container_id: str) -> None:
@@ -140,7 +136,6 @@ class Remover:
 
     async def _keep_removing(self, zone_id: str, objects: Objects, reason: str) -> None:
         log.info("removing", zone=zone_id, objects=len(objects.ids), reason=reason)
-        self._removing.append(zone_id)
         pause = self._times.first
         while True:
             try:

@@ -6,7 +6,7 @@ from functools import partial
 
 import structlog
 from kakuri_cri import CriError, Runtime
-from kakuri_workload import WorkloadState, ZoneStatus
+from kakuri_workload import ZoneStatus
 
 from kakuri_zones._settings import ROTATE_INTERVAL
 from kakuri_zones._table import ZoneTable
@@ -67,9 +67,7 @@ class LogRotation:
         log that has not changed since its last check is not listed again: most zones are idle.
         """
         running = {
-            status.id: status
-            for status in self._table.all()
-            if status.state is WorkloadState.RUNNING and status.container_id is not None
+            status.id: status for status in self._table.running() if status.container_id is not None
         }
         if self._trimming is None or self._trimming.done():
             self._trimming = asyncio.create_task(self.trim_ended())

@@ -77,12 +77,12 @@ class RunIdentity:
         return is_of_run and container.state == ContainerState.CONTAINER_CREATED
 
     def usable_sandbox(
-        self, observed: ObservedZone | None, besides: Collection[Sandbox] = ()
+        self, observed: ObservedZone | None, known: Collection[Sandbox] = ()
     ) -> Sandbox | None:
-        """Return the latest sandbox that this run can use, besides those that were known before."""
-        known = {each.id for each in besides}
+        """Return the latest sandbox that this run can use, except those that are known."""
+        known_ids = {each.id for each in known}
         sandboxes = observed.sandboxes if observed is not None else ()
-        usable = [each for each in sandboxes if self.can_use(each) and each.id not in known]
+        usable = [each for each in sandboxes if self.can_use(each) and each.id not in known_ids]
         return max(usable, key=lambda each: each.cri_attempt, default=None)
 
     def startable_container(

@@ -112,7 +112,6 @@ class Start:
         self._created_containers: set[str] = set()
         self._has_adopted = False
         self._sandbox_id: str | None = None  # created or adopted
-        self._repair_image = False  # pull it although it is listed: content may be missing
         self._has_lost_sandbox = False  # it ended before the container ran
 
     def matches(self, spec: ZoneSpec) -> bool:
@@ -142,11 +141,8 @@ class Start:
         except StartFailed as error:
             if not self._should_retry(error):
                 raise
-            cause = error.__cause__
-            if isinstance(cause, NotFound) and cause.call == "CreateContainer":
-                self._repair_image = not self._has_lost_sandbox
             log.warning("start tried again", zone=self.spec.id, error=str(error))
-            await self._try(None)
+            await self._try(None, repair_image=self._lacks_image_content(error))
         return False
 
     def _should_retry(self, error: StartFailed) -> bool:
@@ -158,6 +154,12 @@ class Start:
         is_recovering = self._cri.seconds_since_silence <= RECOVERY_SECONDS
         return error.reason == START_ERROR and (is_recovering or self._has_adopted or has_lost)
 
+    def _lacks_image_content(self, error: StartFailed) -> bool:
+        """Return whether a start failed because content of its image is missing on the node."""
+        cause = error.__cause__
+        is_creation = isinstance(cause, NotFound) and cause.call == "CreateContainer"
+        return is_creation and not self._has_lost_sandbox
+
     def _discard_leftovers(self, observed: ObservedZone | None) -> ObservedZone | None:
         """Remove unstarted objects of other runs, and return the zone without them."""
         if observed is None:
@@ -166,10 +168,10 @@ class Start:
         self._remove_other(observed, kept, "left by an earlier start")
         return kept if kept.sandboxes or kept.containers else None
 
-    async def _try(self, before: ObservedZone | None) -> None:
+    async def _try(self, before: ObservedZone | None, *, repair_image: bool = False) -> None:
         """Start the zone; if that fails and the runtime still answers, remove its objects."""
         try:
-            await self._start(before)
+            await self._start(before, repair_image=repair_image)
         except CallUnanswered:
             raise  # the runtime may still carry the call out
         except CallRefused as error:
@@ -182,13 +184,13 @@ class Start:
             await self._roll_back()
             raise
 
-    async def _start(self, before: ObservedZone | None) -> None:
+    async def _start(self, before: ObservedZone | None, *, repair_image: bool) -> None:
         prepared = self._preparation.prepared(
             self.spec,
             self._run.spec_hash,
             self._report_pull,
             self._cancellation,
-            repair=self._repair_image,
+            repair=repair_image,
         )
         async with prepared as config:
             self._report(CREATING_SANDBOX)

@@ -14,7 +14,6 @@ from typing import TypeVar
 
 import structlog
 from kakuri_cri import CallRefused, CallTimeout, CriError, Runtime, Unimplemented, api
-from kakuri_workload import WorkloadState
 
 from kakuri_zones import _labels as labels
 from kakuri_zones._container_list import TOO_LARGE
@@ -136,7 +135,6 @@ class ZoneStats:
         self._reading: asyncio.Task[None] | None = None
         self._usage: dict[str, ZoneUsage] = {}  # by the container's id
         self._has_warned = False
-        self._has_baseline = False
         self.is_available: bool | None = None
         self.cpu_seconds = 0.0
 
@@ -168,8 +166,8 @@ class ZoneStats:
         """Return the ids of each running zone and its sandbox, by the id of its container."""
         return {
             each.container_id: (each.id, each.pod_sandbox_id or "")
-            for each in self._table.all()
-            if each.state is WorkloadState.RUNNING and each.container_id is not None
+            for each in self._table.running()
+            if each.container_id is not None
         }
 
     async def _read(self) -> None:
@@ -192,19 +190,19 @@ class ZoneStats:
             log.warning("the usage of zones can't be read", error=problem)
         self._has_warned = problem is not None
         found = {key: usage for key, usage in found.items() if not usage.is_empty}
-        self._add_cpu(found)
+        if self.is_available is not None:  # the first reading is the baseline
+            self._add_cpu(found)
         self._usage, self._read_at = found, self._clock()
         self.is_available = bool(found) or (not running and problem is None)
 
     def _add_cpu(self, found: Mapping[str, ZoneUsage]) -> None:
         """Add the CPU time since the last reading, in which new containers used nothing."""
         for key, usage in found.items():
-            if usage.cpu_seconds is None or not self._has_baseline:
+            if usage.cpu_seconds is None:
                 continue
             before = self._usage.get(key)
             known = 0.0 if before is None or before.cpu_seconds is None else before.cpu_seconds
             self.cpu_seconds += max(0.0, usage.cpu_seconds - known)
-        self._has_baseline = True
 
     async def _read_sandboxes(
         self, running: Mapping[str, tuple[str, str]], found: Mapping[str, ZoneUsage]

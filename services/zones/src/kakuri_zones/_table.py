@@ -60,6 +60,10 @@ class ZoneTable:
         """Return the status of every zone, sorted by id."""
         return [self._reported[zone_id] for zone_id in sorted(self._reported)]
 
+    def running(self) -> list[ZoneStatus]:
+        """Return the status of every zone that runs, sorted by id."""
+        return [each for each in self.all() if each.state is WorkloadState.RUNNING]
+
     def begin_listing(self) -> int:
         """Return the token to pass to `end_listing` after the runtime was listed."""
         return self._steps
@@ -174,12 +178,11 @@ class ZoneTable:
         self, zone_id: str, reported: ZoneStatus | None, *, is_final: bool
     ) -> ZoneStatus | None:
         """Return the status to report, which never replaces a reported end."""
+        since = self._provisional.pop(zone_id, None)  # put back if the end is still held back
         progress, observed = self._progress.get(zone_id), self._observed.get(zone_id)
         if progress is not None:
-            self._provisional.pop(zone_id, None)
             return progress
         if observed is None:
-            self._provisional.pop(zone_id, None)
             return None
         status = observed.status()
         is_same = reported is not None and reported.container_id == status.container_id is not None
@@ -190,17 +193,12 @@ class ZoneTable:
             and reported.pod_sandbox_id == status.pod_sandbox_id
         )
         if reported is not None and (is_same or is_leftover) and reported.state.is_terminal:
-            self._provisional.pop(zone_id, None)
             return reported
         had_begun = reported is not None and reported.state is not WorkloadState.PENDING
-        if had_begun and is_same and not is_final and self._is_held_back(zone_id, observed):
-            return reported
-        self._provisional.pop(zone_id, None)
+        if had_begun and is_same and not is_final and observed.is_provisional:
+            now = self._clock()
+            since = now if since is None else since
+            if now - since < self._end_delay:
+                self._provisional[zone_id] = since
+                return reported
         return status
-
-    def _is_held_back(self, zone_id: str, observed: ObservedZone) -> bool:
-        """Return whether a provisional end is not to be reported yet."""
-        if not observed.is_provisional:
-            return False
-        since = self._provisional.setdefault(zone_id, self._clock())
-        return self._clock() - since < self._end_delay

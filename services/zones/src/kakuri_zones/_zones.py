@@ -198,13 +198,7 @@ class Zones:
                     self._remover.stop_later(zone_id, sandboxes, observed.container.id)
         self._unfinished, self._lost = unfinished, lost
         if missing or self._refused:
-            listed = {each.id for zone in zones.values() for each in zone.containers}
-            for known in (missing, self._refused):
-                for container_id, zone_id in list(known.items()):
-                    # `zones` omits zones that changed during the listing; keep those that exist.
-                    is_omitted = zone_id not in zones and self._table.get(zone_id) is not None
-                    if container_id not in listed and not is_omitted:
-                        del known[container_id]
+            self._forget_unlisted(zones)
 
     async def close(self) -> None:
         """Cancel every operation; the next process finds the objects by their labels."""
@@ -358,6 +352,16 @@ class Zones:
         if objects:
             self._remover.remove_later(observed.id, objects, LISTED_BUT_MISSING)
         return bool(objects)
+
+    def _forget_unlisted(self, zones: Mapping[str, ObservedZone]) -> None:
+        """Forget missing containers, and those with a refused stop, that are no longer listed."""
+        listed = {each.id for zone in zones.values() for each in zone.containers}
+        for zone_ids in (self._missing.found, self._refused):
+            for container_id, zone_id in list(zone_ids.items()):
+                # `zones` omits zones that changed during the listing; keep those that exist.
+                is_omitted = zone_id not in zones and self._table.get(zone_id) is not None
+                if container_id not in listed and not is_omitted:
+                    del zone_ids[container_id]
 
     def _remove_orphans(self, observed: ObservedZone, objects: Objects) -> None:
         self._remover.remove_later(observed.id, objects, "partially created, and not adopted")

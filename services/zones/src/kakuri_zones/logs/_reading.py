@@ -52,11 +52,8 @@ class FileReader(Protocol):
     """Collects the content of files that are read one after another."""
 
     content: bytearray
-
-    @property
-    def examined(self) -> int:
-        """Bytes of files that were searched for the content, as in `Reading`."""
-        ...
+    examined: int
+    """Bytes of files that were searched for the content."""
 
     def read_file(
         self, descriptor: int, position: Cursor, *, is_final: bool, stop: int | None
@@ -122,7 +119,10 @@ def read(
     ignored.
     """
     files = list_files(directory)
-    return _read(directory, files, cursor, PlainReader(limit), now=now, is_over=is_over, end=end)
+    reader = PlainReader(limit)
+    reading = _read(directory, files, cursor, reader, now=now, is_over=is_over, end=end)
+    has_used_budget = reader.examined >= MAX_EXAMINED
+    return reading if has_used_budget or not reader.examined else replace(reading, examined=0)
 
 
 def _read(
@@ -235,13 +235,8 @@ class PlainReader:
 
     def __init__(self, limit: int) -> None:
         self.content = bytearray()
+        self.examined = 0
         self._limit = limit
-        self._consumed = 0
-
-    @property
-    def examined(self) -> int:
-        """Bytes of files that were searched, if that is why the read ended; 0 otherwise."""
-        return self._consumed if self._consumed >= MAX_EXAMINED else 0
 
     def read_file(
         self, descriptor: int, position: Cursor, *, is_final: bool, stop: int | None
@@ -250,7 +245,8 @@ class PlainReader:
         content = self.content
         offset, line_position = position.offset, position.line_position
         is_complete = False
-        while not is_complete and not self.examined and (room := self._limit - len(content)) > 0:
+        while not is_complete and self.examined < MAX_EXAMINED and len(content) < self._limit:
+            room = self._limit - len(content)
             size = min(room, BLOCK)
             data = _pread(descriptor, size, offset, stop)
             is_complete = len(data) < size
@@ -266,7 +262,7 @@ class PlainReader:
             content += decoded.content
             offset += decoded.consumed
             line_position = decoded.line_position
-            self._consumed += decoded.consumed
+            self.examined += decoded.consumed
         return Cursor(position.segment, offset, line_position), is_complete
 
 

@@ -25,7 +25,6 @@ from kakuri_zones.logs._files import (
     current_name,
     directory_size,
     list_files,
-    list_zones,
     open_directory,
     remove_attempts,
     remove_directory,
@@ -138,10 +137,6 @@ class LogStore:
         """
         await self.run(write_file, self._root, zone, name, content)
         return self._root / zone / name
-
-    async def zones(self) -> list[str]:
-        """Return the ids of all zones that have a directory here."""
-        return await self.run(list_zones, self._root)
 
     async def remove(self, zone: str) -> None:
         """Remove a zone's log, if it exists.
