@@ -65,7 +65,7 @@ class Admission:
 
     @asynccontextmanager
     async def _large(self, user: str) -> AsyncIterator[None]:
-        slot, _ = self._waiting.take(user)
+        slot = self._waiting.take(user)
         try:
             async with asyncio.timeout(None) as wait:
                 slot.end = partial(wait.reschedule, 0.0)

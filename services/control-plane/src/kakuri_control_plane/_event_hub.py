@@ -150,11 +150,8 @@ class EventHub:
             RPCError: The agent can't be asked for its current index.
         """
         await self.start()
-        slot, has_displaced = self._slots.take(user)
-        if has_displaced:
-            _log.info("stream of events cut", reason="all slots are taken")
-            self._cuts["displaced",] += 1
-            self._wake_streams()
+        slot = self._slots.take(user)
+        slot.end = self._cut_displaced
         return slot
 
     def position(self, index: int) -> int | None:
@@ -241,8 +238,7 @@ class EventHub:
 
     async def close(self) -> None:
         """End all streams and long polls. May be called again."""
-        self._is_closed = True
-        self._wake(self._waiting)
+        self._end_all()
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -296,8 +292,7 @@ class EventHub:
                     await self._read(watch)
                     await asyncio.sleep(SECONDS_PER_STREAM * max(1, len(self._slots)))
         except ClientClosed:
-            self._is_closed = True
-            self._wake(self._waiting)
+            self._end_all()
         except Exception:
             self._publish(Gap(self._index))  # so that no stream continues with a gap
             raise
@@ -365,10 +360,20 @@ class EventHub:
             dropped = self._batches.popleft()
             self._first_number += 1
             self._bytes -= _size(dropped)
-            self._dropped_index = (
-                dropped.index if isinstance(dropped, Batch) else self._dropped_index
-            )
+            if isinstance(dropped, Batch):
+                self._dropped_index = dropped.index
         self._wake_streams()
+
+    def _cut_displaced(self) -> None:
+        """Wake the streams, so that the one whose slot was displaced ends."""
+        _log.info("stream of events cut", reason="all slots are taken")
+        self._cuts["displaced",] += 1
+        self._wake_streams()
+
+    def _end_all(self) -> None:
+        self._is_closed = True
+        self._wake_streams()
+        self._wake(self._waiting)
 
     def _wake_streams(self) -> None:
         self._changed.set()
@@ -376,8 +381,6 @@ class EventHub:
 
     def _wake(self, workload_ids: Iterable[str]) -> None:
         """Wake the long polls for some workloads."""
-        if self._is_closed:
-            self._changed.set()
         for workload_id in workload_ids:
             for event in self._waiting.get(workload_id, ()):
                 event.set()

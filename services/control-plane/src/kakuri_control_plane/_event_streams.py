@@ -390,8 +390,7 @@ def _index(text: str) -> int:
     Raises:
         QueryError: It is not an index.
     """
-    index = int(text) if INDEX.fullmatch(text) else MAX_VERSION + 1
-    if index > MAX_VERSION:
-        message = f"expected an index or 'now', got {text!r:.80}"
-        raise QueryError([Fault("header.Last-Event-ID", message)])
-    return index
+    if INDEX.fullmatch(text) and (index := int(text)) <= MAX_VERSION:
+        return index
+    message = f"expected an index or 'now', got {text!r:.80}"
+    raise QueryError([Fault("header.Last-Event-ID", message)])

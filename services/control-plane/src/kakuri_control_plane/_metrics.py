@@ -83,7 +83,7 @@ class MetricsApi:
             self._slots.check(user)
             content_type = CONTENT_TYPES[media_type]
             return Response(200, iter(()), headers=HEADERS, content_type=content_type)
-        slot, _ = self._slots.take(user)
+        slot = self._slots.take(user)
         exposition = Exposition(media_type)
         pieces = self._cut_off(exposition, slot)
         return Response(200, pieces, headers=HEADERS, content_type=exposition.content_type)

@@ -104,13 +104,17 @@ def agent_problem(error: RPCError, *, status: int | None = None) -> Response:
 
 def _compacted_problem(error: AgentError | StoreReplaced) -> Response:
     """Return 410; if the client named another store, with the id of the current one."""
-    detail = f"{error}; list the workloads again"
-    code = ErrorCode.COMPACTED.value
-    found = {"title": "Gone", "status": GONE, "detail": detail, "code": code}
-    known = {"oldest": error.oldest, "newest": error.newest}
-    known |= {"store_id": getattr(error, "store_id", None)}
-    found |= {name: index for name, index in known.items() if index is not None}
-    return Response(GONE, encode(found), content_type="application/problem+json")
+    members = {
+        "title": "Gone",
+        "status": GONE,
+        "detail": f"{error}; list the workloads again",
+        "code": ErrorCode.COMPACTED.value,
+        "oldest": error.oldest,
+        "newest": error.newest,
+        "store_id": getattr(error, "store_id", None),
+    }
+    content = {name: value for name, value in members.items() if value is not None}
+    return Response(GONE, encode(content), content_type="application/problem+json")
 
 
 def _differences(error: RPCError) -> list[dict[str, str]]:

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 from kakuri_rpc import MAX_EVENTS, MAX_PAGE, GraceSeconds, LabelSelector, StoreId
 from kakuri_workload import EventType, Range, Text, WorkloadId, WorkloadState
 
+from kakuri_control_plane._headers import MAX_VERSION
+
 MAX_WAIT_SECONDS = 60
 """Longest wait for a change, in seconds: below the usual timeouts of clients and proxies."""
 
@@ -56,7 +58,7 @@ class WorkloadQuery:
     spec: bool = False
     removed: bool = False
     wait: Annotated[int, Range(ge=0, le=MAX_WAIT_SECONDS)] = 0
-    after: Annotated[int, Range(ge=0, le=2**53)] | None = None
+    after: Annotated[int, Range(ge=0, le=MAX_VERSION)] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ class EventQuery:
         type: Only events of these types, separated by commas.
     """
 
-    after: Annotated[int, Range(ge=0, le=2**53)] | Literal["now"] | None = None
+    after: Annotated[int, Range(ge=0, le=MAX_VERSION)] | Literal["now"] | None = None
     tail: Annotated[int, Range(ge=0, le=MAX_EVENTS)] = 0
     store_id: StoreId | None = None
     workload: WorkloadId | None = None

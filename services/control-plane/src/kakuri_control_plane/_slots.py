@@ -46,8 +46,8 @@ class Slots:
     def __len__(self) -> int:
         return len(self._slots)
 
-    def take(self, user: str) -> tuple[Slot, bool]:
-        """Return a slot for a response to a user, and whether another was displaced for it.
+    def take(self, user: str) -> Slot:
+        """Return a slot for a response to a user.
 
         If all slots are taken, displace the oldest response of the user with the most of them.
 
@@ -62,7 +62,7 @@ class Slots:
                 displaced.end()
         slot = Slot(user, next(self._numbers))
         self._slots.add(slot)
-        return slot, displaced is not None
+        return slot
 
     def free(self, slot: Slot) -> None:
         """Free a slot now, without waiting for the last reference."""
