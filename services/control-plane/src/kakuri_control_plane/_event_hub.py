@@ -18,7 +18,7 @@ from functools import cached_property
 from typing import TypeVar
 
 import structlog
-from kakuri_daemon import set_trace
+from kakuri_daemon import retrieve_exception, set_trace
 from kakuri_rpc import AgentClient, AgentError, AgentWatch, ClientClosed, ErrorCode, RPCError
 from kakuri_workload import CopyableError
 from kakuri_workload.metrics import Counts, MetricFamily, gauge
@@ -261,8 +261,7 @@ class EventHub:
 
     def _start_ended(self, starting: asyncio.Task[None]) -> None:
         self._start_task = None
-        if not starting.cancelled():
-            starting.exception()  # retrieve it: every caller may have been cancelled
+        retrieve_exception(starting)
 
     async def _connect(self) -> None:
         """Ask the agent for its current index, and begin to read the events after it."""

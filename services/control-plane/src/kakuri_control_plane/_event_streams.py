@@ -13,6 +13,7 @@ from functools import partial
 from itertools import chain, repeat
 
 import structlog
+from kakuri_daemon import retrieve_exception
 from kakuri_daemon.api import QueryError
 from kakuri_http import Request, Response, ResponseAborted
 from kakuri_json import Fault
@@ -128,8 +129,7 @@ class EventStreams:
 
     def _status_ended(self, key: tuple[str, int], task: asyncio.Task[Status]) -> None:
         del self._status_requests[key]
-        if not task.cancelled():
-            task.exception()  # retrieve it: every caller may have been cancelled
+        retrieve_exception(task)
 
 
 class _Stream:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from kakuri_daemon._settings import read_toml
     from kakuri_daemon._stream import LogStream
     from kakuri_daemon._supervision import shed_with
+    from kakuri_daemon._tasks import cancel_all, retrieve_exception
     from kakuri_daemon._trace import current_trace, current_traceparent, set_trace
     from kakuri_daemon._worker_peers import WorkerPeers
     from kakuri_daemon._workers import run_workers
@@ -40,6 +41,7 @@ __all__ = [
     "WorkerPeers",
     "__version__",
     "allow_user",
+    "cancel_all",
     "configure_logs",
     "current_trace",
     "current_traceparent",
@@ -51,6 +53,7 @@ __all__ = [
     "listen_group",
     "open_private_directory",
     "read_toml",
+    "retrieve_exception",
     "run",
     "run_workers",
     "set_trace",
@@ -67,6 +70,7 @@ _HOMES = {
     "WorkerCount": "_command",
     "WorkerPeers": "_worker_peers",
     "allow_user": "_local_access",
+    "cancel_all": "_tasks",
     "configure_logs": "_logs",
     "current_trace": "_trace",
     "current_traceparent": "_trace",
@@ -75,6 +79,7 @@ _HOMES = {
     "listen_group": "_local_access",
     "open_private_directory": "_private_directory",
     "read_toml": "_settings",
+    "retrieve_exception": "_tasks",
     "run": "_run",
     "run_workers": "_workers",
     "set_trace": "_trace",

@@ -7,6 +7,7 @@ from functools import partial
 
 import structlog
 from kakuri_cri import Runtime
+from kakuri_daemon import cancel_all
 
 from kakuri_zones._cgroups import CgroupParent
 from kakuri_zones._counts import CallCounts
@@ -28,7 +29,6 @@ from kakuri_zones._settings import Settings
 from kakuri_zones._start import Start
 from kakuri_zones._stats import ZoneStats
 from kakuri_zones._table import ZoneTable
-from kakuri_zones._tasks import cancel_all
 from kakuri_zones._zone_network import ZoneNetwork
 from kakuri_zones._zones import Zones
 from kakuri_zones.logs._ended import EndedLogs

@@ -16,6 +16,7 @@ from typing import ClassVar
 
 import structlog
 from kakuri_cri import Runtime, api
+from kakuri_daemon import cancel_all, retrieve_exception
 from kakuri_json import JSONError, decode
 from kakuri_workload import DIGEST, ImageState, ImageStatus, PullPolicy
 
@@ -24,7 +25,6 @@ from kakuri_zones._observed import START_ERROR
 from kakuri_zones._progress import received
 from kakuri_zones._pulling import Puller, Report
 from kakuri_zones._settings import DEFAULT_PULL_LIMITS, PullLimits
-from kakuri_zones._tasks import cancel_all, retrieve_exception
 
 log = structlog.get_logger()
 

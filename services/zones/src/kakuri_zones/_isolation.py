@@ -14,11 +14,11 @@ from collections.abc import Callable
 
 import structlog
 from kakuri_cri import CriError, Runtime, RuntimeUnavailable
+from kakuri_daemon import cancel_all
 from kakuri_workload import Isolation, ZoneStatus, printable
 
 from kakuri_zones import _labels as labels
 from kakuri_zones._table import ZoneTable
-from kakuri_zones._tasks import cancel_all
 
 log = structlog.get_logger()
 

@@ -12,11 +12,12 @@ from functools import partial
 
 import structlog
 from kakuri_cri import CallRefused, CallTimeout, CallUnanswered, Runtime
+from kakuri_daemon import cancel_all
 
 from kakuri_zones._observed import ObservedZone
 from kakuri_zones._removal import Objects, ignore_not_found
 from kakuri_zones._settings import DEFAULT_RETRIES, RetryTimes
-from kakuri_zones._tasks import cancel_all, gather_bounded
+from kakuri_zones._tasks import gather_bounded
 
 log = structlog.get_logger()
 

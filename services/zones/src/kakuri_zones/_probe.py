@@ -3,8 +3,9 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from kakuri_daemon import cancel_all, retrieve_exception
+
 from kakuri_zones._health import Health
-from kakuri_zones._tasks import cancel_all, retrieve_exception
 
 PROMPT_SECONDS = 0.1
 """Seconds that a probe waits for the runtime if there is a recent answer: load balancers and people

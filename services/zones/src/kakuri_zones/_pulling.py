@@ -13,12 +13,12 @@ from collections.abc import Callable
 
 import structlog
 from kakuri_cri import CallTimeout, CallUnanswered, CriError, NotFound, Runtime, RuntimeUnavailable
+from kakuri_daemon import cancel_all
 
 from kakuri_zones._counts import PullCounts
 from kakuri_zones._errors import PullFailed
 from kakuri_zones._progress import PullProgress, received
 from kakuri_zones._settings import DEFAULT_PULL_LIMITS, PullLimits
-from kakuri_zones._tasks import cancel_all
 
 log = structlog.get_logger()
 

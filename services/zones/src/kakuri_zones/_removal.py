@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import structlog
 from kakuri_cri import CallRefused, CriError, NotFound, Runtime
+from kakuri_daemon import cancel_all
 
 from kakuri_zones._observed import ObservedZone
 from kakuri_zones._reader import RuntimeReader
 from kakuri_zones._settings import DEFAULT_RETRIES, RetryTimes
-from kakuri_zones._tasks import cancel_all
 
 log = structlog.get_logger()
 

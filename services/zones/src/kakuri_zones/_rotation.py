@@ -6,11 +6,11 @@ from functools import partial
 
 import structlog
 from kakuri_cri import CriError, Runtime
+from kakuri_daemon import cancel_all
 from kakuri_workload import ZoneStatus
 
 from kakuri_zones._settings import ROTATE_INTERVAL
 from kakuri_zones._table import ZoneTable
-from kakuri_zones._tasks import cancel_all
 from kakuri_zones.logs._ended import EndedLogs
 from kakuri_zones.logs._errors import LogError
 from kakuri_zones.logs._store import LogStore

@@ -14,12 +14,12 @@ from typing import TypeVar
 
 import structlog
 from kakuri_cri import CallRefused, CallTimeout, CriError, Runtime, Unimplemented, api
+from kakuri_daemon import cancel_all
 
 from kakuri_zones import _labels as labels
 from kakuri_zones._container_list import TOO_LARGE
 from kakuri_zones._observed import NANOSECONDS
 from kakuri_zones._table import ZoneTable
-from kakuri_zones._tasks import cancel_all
 
 log = structlog.get_logger()
 

@@ -1,4 +1,4 @@
-"""Helpers for asyncio tasks."""
+"""Long work in turns of the event loop, and many calls at a time."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
@@ -16,24 +16,6 @@ async def in_turns(items: Iterable[T]) -> AsyncIterator[T]:
         yield item
         if number % TURN_ITEMS == 0:
             await asyncio.sleep(0)
-
-
-def retrieve_exception(task: asyncio.Task[Any]) -> None:
-    """Mark the exception of a task that has ended as retrieved.
-
-    asyncio logs the exception of a task that nothing awaited. That is expected of a task whose
-    waiters may all be cancelled: add this function as its callback.
-    """
-    if not task.cancelled():
-        task.exception()
-
-
-async def cancel_all(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    """Cancel tasks and wait until they have ended, however they end."""
-    cancelled = list(tasks)
-    for task in cancelled:
-        task.cancel()
-    await asyncio.gather(*cancelled, return_exceptions=True)
 
 
 async def gather_bounded(

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import structlog
 from kakuri_cri import CallRefused, Runtime
 from kakuri_cri.api import ContainerState
+from kakuri_daemon import cancel_all, retrieve_exception
 from kakuri_workload import Removal, WorkloadState, ZoneSpec, ZoneStatus
 
 from kakuri_zones._errors import StartCancelled, StartFailed, UnknownZone, ZoneConflict
@@ -26,7 +27,6 @@ from kakuri_zones._removal import LISTED_BUT_MISSING, Objects, Remover, ignore_n
 from kakuri_zones._settings import DEFAULT_RETRIES, ORPHAN_GRACE, RetryTimes
 from kakuri_zones._start import Start, stopped_before_start
 from kakuri_zones._table import ZoneTable
-from kakuri_zones._tasks import cancel_all, retrieve_exception
 from kakuri_zones._waiting import WhileWaiting
 from kakuri_zones.logs._errors import LogError
 from kakuri_zones.logs._store import LogStore

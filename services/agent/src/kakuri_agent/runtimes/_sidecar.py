@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, TypeVar
 
 import structlog
-from kakuri_daemon import current_traceparent
+from kakuri_daemon import cancel_all, current_traceparent, retrieve_exception
 from kakuri_http import (
     Client,
     ConnectFailed,
@@ -140,8 +140,7 @@ class SidecarZones:
             sent.discard(task)
             if not sent and self._sent.get(spec.id) is sent:
                 del self._sent[spec.id]
-            if not task.cancelled():
-                task.exception()  # retrieve it: the caller may have been cancelled
+            retrieve_exception(task)
 
         task.add_done_callback(answered)
         return _zone(_expect(await asyncio.shield(task), (_OK, _CREATED)))
@@ -238,10 +237,7 @@ class SidecarZones:
 
     async def close(self) -> None:
         """Cancel every request; the sidecar continues what it has begun."""
-        tasks = [task for sent in self._sent.values() for task in sent]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancel_all(task for sent in self._sent.values() for task in sent)
         for client in (self._commands, self._reads):
             await client.close()
 

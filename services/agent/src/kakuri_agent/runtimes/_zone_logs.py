@@ -9,7 +9,7 @@ from contextlib import aclosing
 from dataclasses import replace
 
 import structlog
-from kakuri_daemon import set_trace
+from kakuri_daemon import cancel_all, set_trace
 from kakuri_workload import LogChunk, LogGrown, LogRequest, LogSelection
 
 from kakuri_agent._signals import Signals, wait_for
@@ -77,8 +77,7 @@ class ZoneLogs:
     async def close(self) -> None:
         """Stop following the stream of growing logs."""
         if self._following is not None:
-            self._following.cancel()
-            await asyncio.gather(self._following, return_exceptions=True)
+            await cancel_all([self._following])
 
     async def _follow(self) -> None:
         """Wake the readers of growing logs, while at least one waits."""

@@ -21,6 +21,7 @@ from enum import IntEnum
 from typing import Any, TypeVar
 
 import structlog
+from kakuri_daemon import cancel_all
 from kakuri_workload import (
     ImageStatus,
     LogChunk,
@@ -209,12 +210,10 @@ class ZoneRuntime:
     async def close(self) -> None:
         """Stop notifying the observer; operations in progress continue in the runtime."""
         self._view.observer = None
-        tasks: list[asyncio.Task[Any]] = [command.task for command in self._commands.values()]
+        tasks = [command.task for command in self._commands.values()]
         if self._following is not None:
             tasks.append(self._following)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancel_all(tasks)
         await self._specs.close()
         await self._logs.close()
         await self._zones.close()

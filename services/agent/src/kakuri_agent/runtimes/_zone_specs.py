@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import structlog
+from kakuri_daemon import cancel_all
 from kakuri_workload import ZoneSpec, ZoneStatus
 
 from kakuri_agent.runtimes._protocol import RuntimeFault
@@ -71,10 +72,7 @@ class ZoneSpecs:
 
     async def close(self) -> None:
         """Cancel all fetches."""
-        tasks = list(self._fetching.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancel_all(self._fetching.values())
 
     async def _fetch_until_found(self, zone_id: str) -> None:
         delay, longest = self._retry
