@@ -88,6 +88,14 @@ def test_doctor_finds_what_is_wrong_with_a_node(doctor, api, node, name, result,
     assert detail in found[name]["detail"]
 
 
+@pytest.mark.parametrize("reason", ["StoreFailed", "RegistrationFailed"])
+def test_doctor_fails_if_the_store_of_the_node_accepts_no_workloads(doctor, api, reason):
+    api.nodes[0] |= {"reason": reason, "message": "the disk is full\x1b"}
+    code, results, found = doctor()
+    assert (code, results["store"], results["runtime"]) == (1, "fail", "ok")
+    assert found["store"]["detail"] == "the disk is full\\x1b"
+
+
 def test_doctor_without_an_agent_fails_with_its_reason(doctor, api):
     refused = problem(503, code="agent_unreachable", detail="no agent at /run/x")
     api.overrides |= {("GET", "/nodes"): refused, ("GET", "/readyz"): refused}

@@ -17,6 +17,7 @@ MAX_SKEW_SECONDS = 5.0
 """Difference of clocks above which times of both ends can't be compared."""
 
 _NEARLY_FULL = 0.9
+_STORE_REASONS = ("StoreFailed", "RegistrationFailed")
 
 
 def checks(
@@ -118,6 +119,10 @@ def _node_checks(api: "API", node: dict[str, Any] | None, *, is_reached: bool) -
         yield Check(SKIP, "capacity", "needs the agent")
         return
     yield _agent(node)
+    if node.get("reason") in _STORE_REASONS:
+        advice = "docs/operations.md, When the disk is full, and the log of the agent"
+        yield Check(FAIL, "store", printable(str(node.get("message"))), advice)
+        node = {**node, "message": None}
     if node.get("state") != "ready" and node.get("runtime") is None:
         yield Check(SKIP, "runtime", "needs the agent")
         yield Check(SKIP, "capacity", "needs the agent")
