@@ -194,3 +194,14 @@ async def test_close_does_not_end_an_executor_that_the_codec_was_given(busy):
     AsyncCodec(executor).close()
     event.set()
     assert await asyncio.wrap_future(executor.submit(int)) == 0
+
+
+def test_codec_can_be_used_in_one_event_loop_after_another():
+    codec = AsyncCodec()
+
+    async def decode_two():
+        return await asyncio.gather(*(codec.decode(LARGE_DATA, Item) for _ in range(2)))
+
+    for _ in range(2):
+        assert asyncio.run(decode_two()) == [LARGE_ITEM] * 2
+    codec.close()

@@ -6,7 +6,7 @@ import inspect
 import pickle
 import threading
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import pytest
 from kakuri_protobuf import Int32, dataclass, decode, encode
@@ -52,6 +52,37 @@ def test_class_has_no_methods_before_it_is_used():
     assert "__eq__" not in cls.__dict__
     assert cls().number == 7
     assert "__eq__" in cls.__dict__
+
+
+def test_class_variable_is_not_a_field():
+    @dataclass()
+    class Message:
+        LIMIT: ClassVar[int] = 5
+        number: Annotated[Int32, 1] = 0
+
+    @dataclass()
+    class Quoted:
+        LIMIT: "ClassVar[int]" = 5
+        number: "Annotated[Int32, 1]" = 0
+
+    for cls in (Message, Quoted):
+        assert cls.LIMIT == 5
+        message = cls(number=3)
+        assert message.LIMIT == 5
+        assert decode(encode(message), type=cls) == message
+
+
+@pytest.mark.parametrize("kind", [dataclasses.InitVar[bool], "dataclasses.InitVar[bool]"])
+def test_argument_of_the_constructor_alone_is_not_a_field(kind):
+    @dataclass()
+    class Message:
+        is_new: kind = True
+        _: dataclasses.KW_ONLY
+        number: Annotated[Int32, 1] = 0
+
+    message = Message(number=3, is_new=False)
+    assert encode(message) == b"\x08\x03"
+    assert decode(b"\x08\x03", type=Message) == message
 
 
 def test_field_may_be_named_self():

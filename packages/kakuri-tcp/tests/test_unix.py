@@ -31,6 +31,18 @@ async def test_request_over_a_unix_socket_is_answered(endpoint, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+async def test_listen_that_is_cancelled_leaves_no_socket_and_no_file(endpoint, tmp_path):
+    listening = asyncio.ensure_future(listen_lines(endpoint, bytes.upper))
+    await asyncio.sleep(0)  # until a thread opens the socket
+    listening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await listening
+    loop = asyncio.get_running_loop()
+    await loop.shutdown_default_executor()  # until the thread has opened it
+    await asyncio.sleep(0)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("access", "mode"), [(None, 0o600), (LocalAccess(mode=0o660, group=os.getegid()), 0o660)]
 )

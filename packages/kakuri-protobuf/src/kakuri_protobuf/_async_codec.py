@@ -52,6 +52,7 @@ class AsyncCodec:
         self._owns_executor = executor is None
         self._executor = _one_thread() if executor is None else executor
         self._limits = DEFAULT_LIMITS if limits is None else checked_limits(limits)
+        self._loop: asyncio.AbstractEventLoop | None = None  # of the lock
         self._lock = asyncio.Lock()
 
     async def encode(self, message: object, *, deadline: float = math.inf) -> bytes:
@@ -94,6 +95,8 @@ class AsyncCodec:
 
     async def _run(self, work: Callable[[], T], deadline: float) -> T:
         loop = asyncio.get_running_loop()
+        if self._loop is not loop:  # a program may run several, one after the other
+            self._loop, self._lock = loop, asyncio.Lock()
         when = None if deadline == math.inf else deadline
         async with asyncio.timeout_at(when), self._lock:
             # Otherwise an idle thread would start the work before the event loop delivers the

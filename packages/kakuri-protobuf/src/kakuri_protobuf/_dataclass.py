@@ -10,7 +10,7 @@ import dataclasses
 import inspect
 from collections.abc import Callable
 from threading import RLock
-from typing import Any, TypeVar, dataclass_transform
+from typing import Any, ClassVar, TypeVar, dataclass_transform, get_origin
 
 T = TypeVar("T")
 
@@ -50,8 +50,14 @@ def dataclass(
 
 
 def _with_slots(plain: type[T]) -> type[T]:
-    """Return a class with the slots of a dataclass, to which `_complete` adds the methods."""
-    names = tuple(inspect.get_annotations(plain))
+    """Return a class with the slots of a dataclass, to which `_complete` adds the methods.
+
+    A class whose annotations are not all those of fields gets its methods at once.
+    """
+    annotations = inspect.get_annotations(plain)
+    if any(map(_may_be_no_field, annotations.values())):
+        return dataclasses.dataclass(frozen=True, slots=True, kw_only=True)(plain)
+    names = tuple(annotations)
     members = {
         name: value
         for name, value in plain.__dict__.items()
@@ -63,6 +69,15 @@ def _with_slots(plain: type[T]) -> type[T]:
     members[_PLAIN] = plain
     slotted: type[T] = type(plain.__name__, plain.__bases__, members)
     return slotted
+
+
+def _may_be_no_field(annotation: Any) -> bool:
+    """Return whether dataclasses may take an annotation for something other than a field."""
+    if isinstance(annotation, str):
+        return any(name in annotation for name in ("ClassVar", "InitVar", "KW_ONLY"))
+    kinds = (ClassVar, dataclasses.InitVar, dataclasses.KW_ONLY)
+    is_kind = annotation in kinds or get_origin(annotation) is ClassVar
+    return is_kind or isinstance(annotation, dataclasses.InitVar)
 
 
 def _complete(cls: type[Any]) -> None:

@@ -5,13 +5,16 @@ import os
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from kakuri_tcp._endpoint import Endpoint
 from kakuri_tcp._errors import ListenFailed
 from kakuri_tcp._limits import DEFAULT_SERVER_LIMITS, ServerLimits, check_type
 from kakuri_tcp._local_access import LocalAccess
 from kakuri_tcp._unix import SocketFile, listen_unix
+
+if TYPE_CHECKING:
+    import asyncio
 
 _AddressInfo = tuple[int, int, int, str, tuple[Any, ...]]
 
@@ -122,6 +125,27 @@ def open_listening_sockets(
             each.close()
         raise ListenFailed(str(first.endpoint), error.strerror or str(error)) from error
     return opened
+
+
+async def open_sockets(
+    endpoint: Endpoint, backlog: int, local_access: LocalAccess
+) -> ListeningSockets:
+    """Listen on an endpoint; names are resolved in a thread. Raises ListenFailed."""
+    import asyncio  # noqa: PLC0415 (scripts use this module without it)
+
+    loop = asyncio.get_running_loop()
+    opening = loop.run_in_executor(None, open_sockets_blocking, endpoint, backlog, local_access)
+    try:
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        # The thread can't be stopped; what it opens is not used.
+        opening.add_done_callback(_close_unused)
+        raise
+
+
+def _close_unused(opening: "asyncio.Future[ListeningSockets]") -> None:
+    if opening.exception() is None:
+        opening.result().close()
 
 
 def open_sockets_blocking(

@@ -21,7 +21,7 @@ from kakuri_tcp._errors import (
     WriteTimeout,
 )
 from kakuri_tcp._limits import DEFAULT_SERVER_LIMITS, ServerLimits, check_timeout, check_type
-from kakuri_tcp._listeners import ListeningSockets, open_sockets_blocking
+from kakuri_tcp._listeners import ListeningSockets, open_sockets
 from kakuri_tcp._local_access import LocalAccess
 from kakuri_tcp._peers import Peer, identify
 from kakuri_tcp._shared import SharedResources
@@ -335,14 +335,6 @@ class Server:
         self._shared.sweep()
 
 
-async def _open_sockets(
-    endpoint: Endpoint, backlog: int, local_access: LocalAccess
-) -> ListeningSockets:
-    """Listen on an endpoint; names are resolved in a thread. Raises ListenFailed."""
-    loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(None, open_sockets_blocking, endpoint, backlog, local_access)
-
-
 async def listen(
     endpoint: Endpoint | str | ListeningSockets,
     factory: Callable[[], Connection],
@@ -391,7 +383,7 @@ async def listen(
         reason = "TLS settings need tls://" if tls else "tls:// needs a certificate"
         raise ListenFailed(str(endpoint), reason)
     context = tls.context() if tls is not None else None
-    sockets = opened or await _open_sockets(endpoint, limits.backlog, local_access)
+    sockets = opened or await open_sockets(endpoint, limits.backlog, local_access)
     try:
         return Server(sockets, factory, limits, context, local_access)
     except ListenFailed:
