@@ -3,7 +3,7 @@
 import copy
 import inspect
 import pickle
-from dataclasses import FrozenInstanceError, dataclass, field, replace
+from dataclasses import FrozenInstanceError, InitVar, dataclass, field, replace
 
 import pytest
 from kakuri_workload import Run, Transition, WorkloadState, fast_init
@@ -74,7 +74,26 @@ def test_class_that_needs_the_constructor_of_the_dataclass_raises_type_error():
     class WithBase(Plain):
         pass
 
-    for cls in (WithList, WithoutSlots, WithBase):
+    @dataclass(frozen=True, slots=True)
+    class WithCheck:
+        name: str
+
+        def __post_init__(self):
+            assert self.name
+
+    @dataclass(frozen=True, slots=True)
+    class WithArgument:
+        name: str
+        is_new: InitVar[bool]
+
+    @dataclass(frozen=True, slots=True, init=False)
+    class WithConstructor:
+        name: str
+
+        def __init__(self):
+            object.__setattr__(self, "name", "")
+
+    for cls in (WithList, WithoutSlots, WithBase, WithCheck, WithArgument, WithConstructor):
         with pytest.raises(TypeError, match=cls.__name__):
             fast_init(cls)
 

@@ -36,6 +36,13 @@ def test_counts_begin_with_the_first_count_of_a_label():
     )
 
 
+@pytest.mark.parametrize("family", [Counts, Histograms])
+@pytest.mark.parametrize("key", ["GET", (), ("GET",), ("GET", "200", "a")])
+def test_series_without_one_value_for_each_label_is_rejected_when_it_begins(family, key):
+    with pytest.raises(ValueError, match=r"'method', 'code'\) for kakuri_requests, got"):
+        family("kakuri_requests", "Requests.", ("method", "code"))[key]
+
+
 @pytest.mark.parametrize(
     ("value", "bucket"), [(0.0, 0), (0.5, 0), (1.0, 0), (1.0001, 1), (2.0, 1), (2.1, 2), (9e9, 2)]
 )

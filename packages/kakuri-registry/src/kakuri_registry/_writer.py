@@ -51,7 +51,8 @@ class StoreWriter:
     """Writes the changes of a registry to a store.
 
     Create and use it on a running event loop. Until it is closed, it is the registry's subscriber,
-    and nothing else may call the store's `write` and `tidy`.
+    only the thread of the loop may change the registry, and nothing else may call the store's
+    `write` and `tidy`. Changes of the registry while it has no writer are not stored.
 
     Attributes:
         on_write: Called on the event loop after each write, with the number of its changes, its

@@ -33,8 +33,8 @@ def fast_init(cls: type[T]) -> type[T]:
         class Run: ...
 
     Raises:
-        TypeError: The class has a base class other than Generic, no slots, or a field that is not a
-            plain argument.
+        TypeError: The class has a base class other than Generic, no slots, a field that is not a
+            plain argument, or a constructor that does more than set the fields.
     """
     names = [each.name for each in fields(cls)]  # type: ignore[arg-type]  # mypy: not a dataclass
     has_bases = cls.__bases__ not in ((object,), (Generic,))
@@ -43,6 +43,9 @@ def fast_init(cls: type[T]) -> type[T]:
     for each in fields(cls):  # type: ignore[arg-type]
         if each.default_factory is not MISSING or each.kw_only or not each.init:
             raise TypeError(f"expected a plain argument for {cls.__name__}.{each.name}")
+    given = cls.__init__
+    if hasattr(cls, "__post_init__") or given.__code__.co_varnames != ("self", *names):
+        raise TypeError(f"expected a constructor that only sets the fields of {cls.__name__}")
     lines = [f"def {_CREATE}():", f" def __init__(self, {', '.join(names)}):"]
     lines += ["  set_class(self, '__class__', twin)"]
     lines += [f"  self.{name} = {name}" for name in names]
@@ -56,7 +59,7 @@ def fast_init(cls: type[T]) -> type[T]:
         ),
     }
     exec("\n".join(lines), scope)  # noqa: S102 (the names of fields are identifiers)
-    given, init = cls.__init__, scope[_CREATE]()
+    init = scope[_CREATE]()
     init.__defaults__, init.__annotations__ = given.__defaults__, given.__annotations__
     init.__qualname__, init.__module__ = given.__qualname__, cls.__module__
     cls.__init__ = init  # type: ignore[method-assign]  # the signature is the same

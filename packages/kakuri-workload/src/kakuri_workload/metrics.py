@@ -71,7 +71,8 @@ K = TypeVar("K", bound=tuple[str, ...])
 class Counts(dict[Labels, float]):
     """A counter with one number, which only grows, for each combination of label values.
 
-    Use labels with few values, because a counter never forgets one.
+    Use labels with few values, because a counter never forgets one. A key is a tuple with a value
+    for each label; another one raises ValueError when it is first counted.
     """
 
     def __init__(self, name: str, help: str, labels: Labels = ()) -> None:  # noqa: A002 (its name in Prometheus)
@@ -88,6 +89,7 @@ class Counts(dict[Labels, float]):
         self.labels: Labels = labels
 
     def __missing__(self, key: Labels) -> int:
+        _check_labels(key, self.labels, self.name)
         return 0
 
     def family(self) -> MetricFamily:
@@ -133,7 +135,7 @@ class Histogram:
 
 
 class Histograms(dict[Labels, Histogram]):
-    """A histogram for each combination of label values."""
+    """A histogram for each combination of label values; keys are those of `Counts`."""
 
     def __init__(
         self,
@@ -157,6 +159,7 @@ class Histograms(dict[Labels, Histogram]):
         self.bounds: tuple[float, ...] = bounds
 
     def __missing__(self, key: Labels) -> Histogram:
+        _check_labels(key, self.labels, self.name)
         histogram = self[key] = Histogram(self.bounds)
         return histogram
 
@@ -164,6 +167,12 @@ class Histograms(dict[Labels, Histogram]):
         """Return the observations so far."""
         samples = [histogram.sample(key) for key, histogram in self.items()]
         return MetricFamily.of(self.name, "histogram", self.help, self.labels, samples, self.bounds)
+
+
+def _check_labels(key: object, labels: Labels, name: str) -> None:
+    """Raise ValueError unless the key of a new series has a value for each label."""
+    if not isinstance(key, tuple) or len(key) != len(labels):
+        raise ValueError(f"expected a tuple of values of {labels} for {name}, got {key!r}")
 
 
 def histogram(
