@@ -10,7 +10,7 @@ from functools import cache, partial
 
 import kakuri_protobuf as protobuf
 import pytest
-from kakuri_agent._replies import page_of, status_of
+from kakuri_agent._replies import page_builder, status_of
 from kakuri_agent.runtimes._sidecar import MAX_EVENT, MAX_LOG_EVENT
 from kakuri_control_plane._api import MAX_BODY
 from kakuri_control_plane._problems import agent_problem
@@ -366,7 +366,8 @@ def test_page_with_details_fits_a_line_and_leaves_out_nothing(workload):
     entries = [fullest_entry(replace(workload, id=f"w{number}")) for number in range(5)]
     seen = []
     while len(seen) < len(entries):
-        page = page_of(entries[len(seen) :], None, partial(status_of, detail=True), detail=True)()
+        details = partial(status_of, detail=True)
+        page = page_builder(entries[len(seen) :], None, details, detail=True)()
         line = encode(page)
         assert len(line) <= MAX_DETAIL_BYTES + 1024 <= LineClientLimits().line
         assert decode(line, type=Reply) == page
