@@ -565,6 +565,20 @@ def test_reader_that_closes_the_output_stops_the_workload(follower, monkeypatch,
     assert following._finish() == Exit.CLOSED_PIPE
 
 
+def test_thread_that_cannot_be_started_leaves_the_workload(follower, monkeypatch):
+    def refuse(_thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(foreground.threading.Thread, "start", refuse)
+    following = follower()
+    with pytest.raises(
+        CommandError, match="job can't be followed: can't start new thread"
+    ) as caught:
+        Foreground._start(following, following._read_changes)
+    assert caught.value.exit_code == Exit.NOT_RUN
+    assert lines(following)[0].startswith("left as it is; to follow it: kakuri logs -f job")
+
+
 def test_output_that_cannot_be_written_leaves_the_workload(follower, monkeypatch):
     discarded = []
     monkeypatch.setattr(foreground, "discard_output", discarded.append)

@@ -272,7 +272,12 @@ class Foreground:
     # The following methods run in threads, each with its own connection.
 
     def _start(self, target: Any, *arguments: Any) -> None:
-        threading.Thread(target=target, args=arguments, daemon=True).start()
+        try:
+            threading.Thread(target=target, args=arguments, daemon=True).start()
+        except RuntimeError as error:  # a limit on threads or memory
+            self._report_detached()
+            message = f"{self._id} can't be followed: {error}"
+            raise CommandError(message, Exit.NOT_RUN, code="not_followed") from error
 
     def _read_changes(self) -> None:
         try:
