@@ -360,3 +360,20 @@ def test_path_in_place_of_a_method_raises_type_error():
 def test_limits_of_wrong_type_raise_type_error(make):
     with pytest.raises(TypeError, match=r"^expected Limits as limits, got 5$"):
         make(5)
+
+
+@pytest.mark.parametrize("turns", range(1, 8))
+async def test_server_whose_close_is_cancelled_is_closed_completely(tmp_path, turns):
+    async with our_server() as server:
+        where = await server.listen(f"unix:{tmp_path}/s")
+        listener = server._servers[0]
+        async with Channel(where) as channel:
+            call = asyncio.ensure_future(channel.call(UNARY, EchoRequest(text="sleep"), timeout=10))
+            await until(lambda: server._running)
+            closing = asyncio.ensure_future(server.close())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            closing.cancel()
+            await asyncio.wait([call, closing])
+            assert isinstance(call.exception(), StatusError)
+        await until(lambda: listener._sweeper is None)

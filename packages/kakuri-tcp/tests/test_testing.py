@@ -259,3 +259,21 @@ async def test_proxy_of_a_closed_upstream_resets_its_clients():
 async def test_until_raises_timeout_error():
     with pytest.raises(TimeoutError):
         await until(lambda: False, timeout=0.01)
+
+
+@pytest.mark.parametrize("turns", range(1, 7))
+async def test_proxy_whose_close_is_cancelled_closes_its_connections(turns):
+    errors = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: errors.append(context))
+    async with await listen(LOCAL, Echo) as server:
+        proxy = await FaultProxy(server.endpoint).__aenter__()
+        client = await connect(proxy.endpoint, Connection)
+        await until(lambda: server.connections == 1)
+        closing = asyncio.ensure_future(proxy.__aexit__())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        closing.cancel()
+        await until(lambda: proxy.connections == 0)
+        client.abort()
+    assert errors == []

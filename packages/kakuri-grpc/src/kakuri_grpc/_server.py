@@ -167,11 +167,14 @@ class Server:
         servers, self._servers = self._servers, []
         longest = grace + self._limits.server.write_timeout
         draining = [asyncio.ensure_future(server.drain(longest)) for server in servers]
+        try:
+            if draining:
+                await asyncio.wait(draining, timeout=grace)
+        finally:  # even if the caller is cancelled
+            for connection in [*self._connections]:
+                connection.driver.close()
         if draining:
-            await asyncio.wait(draining, timeout=grace)
-        for connection in [*self._connections]:
-            connection.driver.close()
-        await asyncio.gather(*draining)
+            await asyncio.wait(draining)  # which does not cancel them if the caller is cancelled
         self._deadlines.close()
         del self._deadlines  # belongs to one event loop; the server may listen again in another
         self._resources.close()

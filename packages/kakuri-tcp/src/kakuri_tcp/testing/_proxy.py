@@ -61,13 +61,16 @@ class FaultProxy:
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        await self.refuse()
-        for task in self._tasks:
-            task.cancel()
-        ended = [side.ended for side in self._sides]
-        for side in list(self._sides):
-            side.abort()
-        await asyncio.gather(*ended)
+        try:
+            await self.refuse()
+        finally:  # even if the caller is cancelled
+            for task in self._tasks:
+                task.cancel()
+            ended = [side.ended for side in self._sides]
+            for side in list(self._sides):
+                side.abort()
+        if ended:
+            await asyncio.wait(ended)
 
     @property
     def connections(self) -> int:
