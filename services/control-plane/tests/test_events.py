@@ -1021,7 +1021,7 @@ async def test_long_poll_does_not_begin_with_a_request_that_was_sent_before_it(h
     await until(lambda: held)
     journal.put("a", 11)
     poll = asyncio.create_task(streams.changed_status("a", 0, 6))
-    await until(lambda: len(hub._waiting["a"]) == 2)
+    await until(lambda: len(hub._polls._waiting["a"]) == 2)
     may_answer.set()
     assert (await poll).version == 11
     other.cancel()
@@ -1039,7 +1039,7 @@ async def test_long_poll_ends_with_its_time_and_with_the_hub(hub, journal):
     await until(lambda: len(asked) == 2)
     await hub.close()
     assert await waiting == 2
-    assert hub._waiting == {}
+    assert not hub._polls
 
 
 @given(

@@ -7,6 +7,7 @@ answered with the events that are published next.
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from kakuri_daemon import KeyedEvents, wait_until_set
 from kakuri_registry import Compacted, WorkloadRegistry, event_size
 from kakuri_rpc import (
     MAX_EVENTS_BYTES,
@@ -21,7 +22,6 @@ from kakuri_rpc import (
 )
 from kakuri_workload import DesiredState, Event, EventType, WorkloadState
 
-from kakuri_agent._signals import Signals, wait_for
 from kakuri_agent._version import __version__
 from kakuri_agent.runtimes._protocol import Runtime
 
@@ -54,7 +54,7 @@ class EventFeed:
         self._store_id = registry.store_id
         self._runtime = runtime
         self._clock = clock
-        self._signals = Signals()
+        self._signals = KeyedEvents()
         self._is_stopping = False
         self._was_available = True
         self._loop = asyncio.get_running_loop()
@@ -86,7 +86,7 @@ class EventFeed:
                 reply = self._reply(request)
                 if not _is_empty(reply) or self._is_stopping:
                     return reply
-                if not await wait_for(published, deadline - self._loop.time()):
+                if not await wait_until_set(published, deadline - self._loop.time()):
                     return reply
 
     def _reply(self, request: WatchChanges) -> Reply:

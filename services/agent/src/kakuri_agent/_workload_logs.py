@@ -9,12 +9,12 @@ import asyncio
 from contextlib import suppress
 from dataclasses import replace
 
+from kakuri_daemon import KeyedEvents, wait_until_set
 from kakuri_registry import StoreError, StoreWriter, WorkloadEntry, WorkloadRegistry
 from kakuri_rpc import ErrorCode, ErrorReply, Log, ReadLog, Reply
 from kakuri_workload import LogChunk, LogRequest, WorkloadState
 
 from kakuri_agent._replies import no_attempt, not_found
-from kakuri_agent._signals import Signals, wait_for
 from kakuri_agent.runtimes._protocol import (
     NoLog,
     Runtime,
@@ -43,7 +43,7 @@ class WorkloadLogs:
         self._registry = registry
         self._writer = writer
         self._runtime = runtime
-        self._signals = Signals()
+        self._signals = KeyedEvents()
         # By workload: the cursor after which there was no content, and the entry's version then.
         self._quiet: dict[str, tuple[str, int]] = {}
         self._followers: set[asyncio.Task[Reply]] = set()
@@ -92,7 +92,9 @@ class WorkloadLogs:
                     return not_found(request.id)
                 left = max(deadline - loop.time(), 0.0)
                 reply = await self._reply(request, entry, left)
-                if not _is_waiting(reply) or not await wait_for(changed, deadline - loop.time()):
+                if not _is_waiting(reply):
+                    return reply
+                if not await wait_until_set(changed, deadline - loop.time()):
                     return reply
 
     async def _reply(self, request: ReadLog, entry: WorkloadEntry, wait: float) -> Reply:

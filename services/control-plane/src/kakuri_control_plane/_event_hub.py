@@ -11,14 +11,13 @@ all streams end with a gap.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
 
 import structlog
-from kakuri_daemon import retrieve_exception, set_trace
+from kakuri_daemon import KeyedEvents, retrieve_exception, set_trace, wait_until_set
 from kakuri_rpc import AgentClient, AgentError, AgentWatch, ClientClosed, ErrorCode, RPCError
 from kakuri_workload import CopyableError
 from kakuri_workload.metrics import Counts, MetricFamily, gauge
@@ -97,7 +96,7 @@ class EventHub:
         """
         self._agent = agent
         self._slots = Slots(MAX_STREAMS, "streams of events", TooManyStreams)
-        self._waiting: dict[str, set[asyncio.Event]] = {}
+        self._polls = KeyedEvents()  # of the workloads that long polls wait for
         self._batches: deque[Batch | Gap] = deque()
         self._first_number = 0  # of the oldest batch in the list; batches are numbered in order
         self._dropped_index = 0  # events up to this index are not in the list
@@ -210,31 +209,16 @@ class EventHub:
         Raises:
             RPCError: The agent can't be asked, or `ask` raised it.
         """
-        deadline = asyncio.get_running_loop().time() + seconds
-        with self._watched(workload_id) as changed:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        with self._polls.watch(workload_id) as changed:
             await self.start()
             while True:
                 reply = await ask()
                 if self._is_closed or is_met(reply):
                     return reply
-                try:
-                    async with asyncio.timeout_at(deadline):
-                        await changed.wait()
-                except TimeoutError:
+                if not await wait_until_set(changed, deadline - loop.time()):
                     return reply
-                changed.clear()
-
-    @contextmanager
-    def _watched(self, workload_id: str) -> Iterator[asyncio.Event]:
-        event = asyncio.Event()
-        waiting = self._waiting.setdefault(workload_id, set())
-        waiting.add(event)
-        try:
-            yield event
-        finally:
-            waiting.discard(event)
-            if not waiting and self._waiting.get(workload_id) is waiting:
-                del self._waiting[workload_id]
 
     async def close(self) -> None:
         """End all streams and long polls. May be called again."""
@@ -319,7 +303,9 @@ class EventHub:
         self._index = changes.next
         if events:
             self._publish(Batch(changes.next, events, b"".join(each.line for each in events)))
-            self._wake({each.workload_id for each in events if each.workload_id is not None})
+            ids = {each.workload_id for each in events if each.workload_id is not None}
+            for workload_id in ids:
+                self._polls.set(workload_id)
 
     async def _lose_events(self, watch: AgentWatch, oldest: int | None = None) -> None:
         """End all streams, because the agent does not have the next events.
@@ -340,13 +326,13 @@ class EventHub:
         self._publish(Gap(index if oldest is None else oldest))
         self._dropped_index = self._index = index
         self._store_id = current.store_id
-        self._wake(self._waiting)
+        self._polls.set_all()
         await asyncio.sleep(PAUSE_SECONDS)  # with two agents at one address, each read loses events
 
     async def _send_heartbeats(self) -> None:
         while True:
             await asyncio.sleep(HEARTBEAT_SECONDS)
-            if not self._slots and not self._waiting and self._task is not None:
+            if not self._slots and not self._polls and self._task is not None:
                 self._task.cancel()
                 self._task = None  # so that the next stream starts another one
                 return
@@ -372,17 +358,11 @@ class EventHub:
     def _end_all(self) -> None:
         self._is_closed = True
         self._wake_streams()
-        self._wake(self._waiting)
+        self._polls.set_all()
 
     def _wake_streams(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
-
-    def _wake(self, workload_ids: Iterable[str]) -> None:
-        """Wake the long polls for some workloads."""
-        for workload_id in workload_ids:
-            for event in self._waiting.get(workload_id, ()):
-                event.set()
 
 
 def _size(batch: Batch | Gap) -> int:

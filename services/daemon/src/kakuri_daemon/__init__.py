@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         WorkerCount,
         endpoint,
     )
+    from kakuri_daemon._keyed_events import KeyedEvents, wait_until_set
     from kakuri_daemon._local_access import allow_user, listen_group, user_id
     from kakuri_daemon._logs import configure_logs, event_log
     from kakuri_daemon._private_directory import open_private_directory
@@ -35,6 +36,7 @@ __all__ = [
     "EXIT_USAGE",
     "DaemonCommand",
     "DaemonError",
+    "KeyedEvents",
     "LogStream",
     "NonEmptyPath",
     "WorkerCount",
@@ -59,12 +61,14 @@ __all__ = [
     "set_trace",
     "shed_with",
     "user_id",
+    "wait_until_set",
 ]
 
 _HOMES = {
     "DaemonCommand": "_command",
     "DaemonError": "_command",
     "EXIT_USAGE": "_command",
+    "KeyedEvents": "_keyed_events",
     "LogStream": "_stream",
     "NonEmptyPath": "_command",
     "WorkerCount": "_command",
@@ -85,6 +89,7 @@ _HOMES = {
     "set_trace": "_trace",
     "shed_with": "_supervision",
     "user_id": "_local_access",
+    "wait_until_set": "_keyed_events",
 }
 
 

@@ -18,7 +18,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated
 
-from kakuri_daemon import read_toml
+from kakuri_daemon import KeyedEvents, read_toml, wait_until_set
 from kakuri_json import convert
 from kakuri_rpc import MAX_REASON_LENGTH
 from kakuri_workload import (
@@ -36,7 +36,6 @@ from kakuri_workload import (
 )
 from kakuri_workload.metrics import MetricFamily
 
-from kakuri_agent._signals import Signals, wait_for
 from kakuri_agent.runtimes._names import SIMULATED
 from kakuri_agent.runtimes._protocol import NoLog, Observer, RemovedZone
 
@@ -97,7 +96,7 @@ class SimulatedRuntime:
         self._zones: dict[str, ZoneStatus] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}  # for the next state of each zone
         self._observer: Observer | None = None
-        self._changed = Signals()
+        self._changed = KeyedEvents()
 
     def attach(self, observer: Observer) -> None:
         """Notify this observer; there are no zones yet."""
@@ -178,7 +177,7 @@ class SimulatedRuntime:
         deadline = loop.time() + request.wait
         with self._changed.watch(zone_id) as changed:
             while not (ended := self._is_log_complete(zone_id, request)):
-                if not await wait_for(changed, deadline - loop.time()):
+                if not await wait_until_set(changed, deadline - loop.time()):
                     break
         return LogChunk(b"", "0", ended)
 

@@ -9,10 +9,9 @@ from contextlib import aclosing
 from dataclasses import replace
 
 import structlog
-from kakuri_daemon import cancel_all, set_trace
+from kakuri_daemon import KeyedEvents, cancel_all, set_trace, wait_until_set
 from kakuri_workload import LogChunk, LogGrown, LogRequest, LogSelection
 
-from kakuri_agent._signals import Signals, wait_for
 from kakuri_agent.runtimes._protocol import NoLog, RuntimeFault, RuntimeUnavailable
 from kakuri_agent.runtimes._zone_operations import ZoneOperations
 
@@ -43,7 +42,7 @@ class ZoneLogs:
         """
         self._zones = zones
         self._retry = retry
-        self._signals = Signals()
+        self._signals = KeyedEvents()
         self._following: asyncio.Task[None] | None = None
 
     async def read(self, zone_id: str, request: LogRequest) -> LogChunk:
@@ -64,7 +63,7 @@ class ZoneLogs:
                 self._following = loop.create_task(self._follow())
             part = await self._zones.read_log(zone_id, request)
             while not part.data and not part.has_ended and not part.examined:
-                if not await wait_for(changed, deadline - loop.time()):
+                if not await wait_until_set(changed, deadline - loop.time()):
                     break
                 following = await self._zones.read_log(zone_id, replace(request, after=part.next))
                 part = replace(following, has_gap=part.has_gap or following.has_gap)

@@ -1,12 +1,15 @@
-"""Events by id, for tasks that wait for a change of one workload or zone."""
+"""Events by key, for tasks that wait for a change of one workload or zone."""
 
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class Signals:
-    """Wakes the tasks that wait for a change of an id; without waiting tasks it holds nothing."""
+class KeyedEvents:
+    """Wakes the tasks that wait for a change of a key; without waiting tasks it holds nothing.
+
+    It is true while a task waits.
+    """
 
     def __init__(self) -> None:
         self._waiting: dict[str, set[asyncio.Event]] = {}
@@ -16,7 +19,7 @@ class Signals:
 
     @contextmanager
     def watch(self, key: str) -> Iterator[asyncio.Event]:
-        """Yield an event that is set at each change of the id while the context is entered."""
+        """Yield an event that is set at each change of the key while the context is entered."""
         event = asyncio.Event()
         waiting = self._waiting.setdefault(key, set())
         waiting.add(event)
@@ -28,7 +31,7 @@ class Signals:
                 del self._waiting[key]
 
     def set(self, key: str) -> None:
-        """Set the events of all tasks that wait for this id."""
+        """Set the events of all tasks that wait for this key."""
         if self._waiting:
             for event in self._waiting.get(key, ()):
                 event.set()
@@ -40,7 +43,7 @@ class Signals:
                 event.set()
 
 
-async def wait_for(event: asyncio.Event, seconds: float) -> bool:
+async def wait_until_set(event: asyncio.Event, seconds: float) -> bool:
     """Wait until an event is set, and clear it; return whether it was set in time."""
     try:
         async with asyncio.timeout(max(seconds, 0)):
