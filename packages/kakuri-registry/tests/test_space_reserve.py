@@ -4,7 +4,7 @@ import errno
 import os
 
 import pytest
-from kakuri_registry import StoreFailed
+from kakuri_registry import StoreFailed, _space_reserve
 from kakuri_registry._space_reserve import SpaceReserve
 
 MIB = 1 << 20
@@ -40,6 +40,16 @@ def test_reserve_that_an_operator_deleted_is_allocated_again(tmp_path):
     assert reserve.is_released
     reserve.check_room()
     assert path.stat().st_size == MIB
+
+
+def test_reserve_for_which_no_inode_is_left_is_not_allocated(tmp_path, monkeypatch):
+    def fail(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    reserve = SpaceReserve(tmp_path / "reserve", MIB)
+    monkeypatch.setattr(_space_reserve, "open_file", fail)
+    assert not reserve.has_room()
+    assert reserve.is_released
 
 
 def test_reserve_of_no_bytes_always_has_room(tmp_path):

@@ -8,6 +8,8 @@ from kakuri_registry._directory import open_file
 from kakuri_registry._errors import StoreFull
 from kakuri_registry._sqlite_errors import translate_os_error
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
 
 class SpaceReserve:
     """A file next to the database that reserves disk space for when the disk is full.
@@ -76,13 +78,18 @@ class SpaceReserve:
         self._path.unlink(missing_ok=True)
 
     def _allocate(self) -> bool:
-        descriptor = open_file(self._path, os.O_RDWR | os.O_CREAT)
+        try:
+            descriptor = open_file(self._path, os.O_RDWR | os.O_CREAT)
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            return False  # no inode is left
         try:
             # Write blocks, because a sparse file reserves nothing.
             os.posix_fallocate(descriptor, 0, self._size)
         except OSError as error:
             self._path.unlink()
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            if error.errno not in _FULL:
                 raise
             return False  # another process took the space, or a quota is exceeded
         finally:
