@@ -93,7 +93,12 @@ def test_class_that_needs_the_constructor_of_the_dataclass_raises_type_error():
         def __init__(self):
             object.__setattr__(self, "name", "")
 
-    for cls in (WithList, WithoutSlots, WithBase, WithCheck, WithArgument, WithConstructor):
+    @dataclass(frozen=True, slots=True, init=False)
+    class WithoutConstructor:
+        name: str
+
+    ordinary = (WithList, WithoutSlots, WithBase, WithCheck, WithArgument)
+    for cls in (*ordinary, WithConstructor, WithoutConstructor):
         with pytest.raises(TypeError, match=cls.__name__):
             fast_init(cls)
 

@@ -1,5 +1,6 @@
 """Limits on the cost of a document, each with its reason."""
 
+import sys
 from collections.abc import Iterable
 from typing import NamedTuple, Self
 
@@ -93,3 +94,8 @@ def exceeded(limits: Limits, name: str, location: Location = NO_LOCATION) -> Lim
     maximum = getattr(limits, name)
     message = f"expected at most {maximum} {_UNITS[name]}, got more"
     return LimitError(message, limit=name, maximum=maximum, location=location)
+
+
+def interpreter_limits(limits: Limits) -> Limits:
+    """Return limits with the number of digits that `sys.set_int_max_str_digits` allows."""
+    return limits._replace(max_digits=sys.get_int_max_str_digits())

@@ -44,7 +44,8 @@ def fast_init(cls: type[T]) -> type[T]:
         if each.default_factory is not MISSING or each.kw_only or not each.init:
             raise TypeError(f"expected a plain argument for {cls.__name__}.{each.name}")
     given = cls.__init__
-    if hasattr(cls, "__post_init__") or given.__code__.co_varnames != ("self", *names):
+    arguments = getattr(getattr(given, "__code__", None), "co_varnames", ())
+    if hasattr(cls, "__post_init__") or arguments != ("self", *names):
         raise TypeError(f"expected a constructor that only sets the fields of {cls.__name__}")
     lines = [f"def {_CREATE}():", f" def __init__(self, {', '.join(names)}):"]
     lines += ["  set_class(self, '__class__', twin)"]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from kakuri_json._errors import EncodeError, JSONError
-from kakuri_json._limits import Limits, exceeded
+from kakuri_json._limits import Limits, exceeded, interpreter_limits
 from kakuri_json._syntax.strings import only_strings, quote, quote_all
 
 _LARGE: Final = 10**18
@@ -168,8 +168,8 @@ def integer_text(value: int, limits: Limits) -> str:
         try:
             text = int.__repr__(value)
         except ValueError:  # more digits than the interpreter converts
-            text = ""
-        if text and len(text) <= limits.max_digits:
+            raise exceeded(interpreter_limits(limits), "max_digits") from None
+        if len(text) <= limits.max_digits:
             return text
     raise exceeded(limits, "max_digits")
 

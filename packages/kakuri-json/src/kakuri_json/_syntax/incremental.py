@@ -16,7 +16,7 @@ import re
 from typing import Any, NamedTuple
 
 from kakuri_json._errors import JSONSyntaxError, LimitError
-from kakuri_json._limits import Limits, check_count, limits_or_default
+from kakuri_json._limits import Limits, check_count, interpreter_limits, limits_or_default
 from kakuri_json._syntax.diagnosis import (
     explain_key,
     explain_separator,
@@ -320,8 +320,9 @@ class IncrementalParser:
         if is_integer:
             try:
                 return int(token)
-            except ValueError:  # sys.set_int_max_str_digits allows fewer digits than the limit
-                raise limit_error(self._text, self._at, self._limits, "max_digits") from None
+            except ValueError:  # the interpreter allows fewer digits than the limit
+                limits = interpreter_limits(self._limits)
+                raise limit_error(self._text, self._at, limits, "max_digits") from None
         value = float(token)
         if value - value != 0:
             expected = "a number within the range of a double"

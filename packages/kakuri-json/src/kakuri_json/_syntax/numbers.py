@@ -3,7 +3,7 @@
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from kakuri_json._limits import Limits
+from kakuri_json._limits import Limits, interpreter_limits
 from kakuri_json._syntax.diagnosis import limit_error, syntax_error
 from kakuri_json._syntax.scanning import COMPILED
 
@@ -193,8 +193,8 @@ def _scale(number: "i64", exponent: "i64") -> float:
 def _integer(text: str, start: "i64", end: "i64", limits: Limits) -> int:
     try:
         return int(text[start:end])
-    except ValueError:  # sys.set_int_max_str_digits allows fewer digits than the limit
-        raise limit_error(text, start, limits, "max_digits") from None
+    except ValueError:  # the interpreter allows fewer digits than the limit
+        raise limit_error(text, start, interpreter_limits(limits), "max_digits") from None
 
 
 def _float(text: str, start: "i64", end: "i64") -> float:
