@@ -112,6 +112,23 @@ async def test_goaway_completes_streams_up_to_its_last_and_repeats_the_others(
     await turns(lambda: channel.state is ChannelState.READY)
 
 
+async def test_cancelled_close_of_a_channel_that_connects_closes_its_draining_connection(
+    channel, network
+):
+    peer, (call,) = await started(channel, network)
+    network.opening = b""  # no SETTINGS: the next attempt lasts
+    peer.send(peer.goaway(LAST))
+    await network.peer(1)
+    closing = asyncio.ensure_future(channel.close())
+    await asyncio.sleep(0)  # it waits for the attempt
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    assert peer.is_closed
+    await asyncio.wait([call])
+    assert isinstance(call.exception(), StatusError)
+
+
 async def test_closing_a_channel_closes_a_connection_that_drains(channel, network):
     peer, (call,) = await started(channel, network)
     peer.send(peer.goaway(LAST))

@@ -73,11 +73,11 @@ class Connections:
     async def close(self, grace: float) -> None:
         """Wait up to `grace` seconds for running calls, and close all connections."""
         self.is_closed = True
-        if self._attempt is not None:
-            self._attempt.cancel()
-            await asyncio.wait([self._attempt])
         drivers = [*self._draining, *([self.current] if self.current else [])]
         try:
+            if self._attempt is not None:
+                self._attempt.cancel()
+                await asyncio.wait([self._attempt])
             if grace:
                 await asyncio.gather(*(driver.idle(grace) for driver in drivers))
         finally:  # even if the caller is cancelled
