@@ -90,8 +90,8 @@ def test_class_that_needs_the_constructor_of_the_dataclass_raises_type_error():
     class WithConstructor:
         name: str
 
-        def __init__(self):
-            object.__setattr__(self, "name", "")
+        def __init__(self, name):
+            object.__setattr__(self, "name", name.strip())
 
     @dataclass(frozen=True, slots=True, init=False)
     class WithoutConstructor:

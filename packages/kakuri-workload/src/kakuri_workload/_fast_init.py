@@ -44,8 +44,9 @@ def fast_init(cls: type[T]) -> type[T]:
         if each.default_factory is not MISSING or each.kw_only or not each.init:
             raise TypeError(f"expected a plain argument for {cls.__name__}.{each.name}")
     given = cls.__init__
-    arguments = getattr(getattr(given, "__code__", None), "co_varnames", ())
-    if hasattr(cls, "__post_init__") or arguments != ("self", *names):
+    code: Any = getattr(given, "__code__", None)  # without one, it is object's
+    is_plain = code is not None and code.co_varnames == ("self", *names)
+    if hasattr(cls, "__post_init__") or not (is_plain and code.co_qualname.startswith(_CREATE)):
         raise TypeError(f"expected a constructor that only sets the fields of {cls.__name__}")
     lines = [f"def {_CREATE}():", f" def __init__(self, {', '.join(names)}):"]
     lines += ["  set_class(self, '__class__', twin)"]
