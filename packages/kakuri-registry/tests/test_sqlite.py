@@ -208,8 +208,9 @@ def test_closed_store_raises_store_failed(path):
     store.close()
     store.close()
     assert repr(store) == f"<SQLiteStore '{path}' closed>"
-    with pytest.raises(StoreFailed, match="is closed"):
-        store.write([put("a")])
+    for use in (lambda: store.write([put("a")]), store.check_room):
+        with pytest.raises(StoreFailed, match="is closed"):
+            use()
 
 
 def test_database_of_an_earlier_schema_is_migrated(path):

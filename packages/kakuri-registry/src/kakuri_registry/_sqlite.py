@@ -169,6 +169,7 @@ class SQLiteStore(Inheritable):
     def check_room(self) -> None:
         """Check that the store would accept a new workload; see `Store.check_room`."""
         with self._mutex:
+            self._opened()
             self._files.check()
             self._reserve.notice_deletion()
             self._reserve.check_room()
