@@ -7,7 +7,7 @@ async def fail():
     raise ZeroDivisionError
 
 
-async def test_consumed_exception_is_not_logged_by_the_loop():
+async def test_retrieved_exception_is_not_logged_by_the_loop():
     contexts = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: contexts.append(context))
     for callbacks in ([retrieve_exception], []):

@@ -52,7 +52,7 @@ def dataclass(
 def _with_slots(plain: type[T]) -> type[T]:
     """Return a class with the slots of a dataclass, to which `_complete` adds the methods.
 
-    A class whose annotations are not all those of fields gets its methods at once.
+    If an annotation may declare something other than a field, the class gets its methods at once.
     """
     annotations = inspect.get_annotations(plain)
     if any(map(_may_be_no_field, annotations.values())):
@@ -72,7 +72,7 @@ def _with_slots(plain: type[T]) -> type[T]:
 
 
 def _may_be_no_field(annotation: Any) -> bool:
-    """Return whether dataclasses may take an annotation for something other than a field."""
+    """Return whether an annotation may declare something other than a field."""
     if isinstance(annotation, str):
         return any(name in annotation for name in ("ClassVar", "InitVar", "KW_ONLY"))
     kinds = (ClassVar, dataclasses.InitVar, dataclasses.KW_ONLY)

@@ -210,7 +210,7 @@ def _scan(
         connection: The damaged database.
         statement: Reads the number and the columns of each row.
         limits: Its parameters: the first number of the range, and the last; none for the table.
-        is_backwards: Whether rows come from the last number on.
+        is_backwards: Whether the statement reads from the last number down.
 
     Returns:
         The number from which to continue, and whether all rows were read.

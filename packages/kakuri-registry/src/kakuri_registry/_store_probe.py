@@ -20,8 +20,8 @@ class StoreProbe:
     Args:
         store: The store.
         submit: Runs a function on the thread that writes to the store.
-        on_probed: Called on the loop: with the error if the store accepts no changes, and with the
-            error if it only accepts no new workloads.
+        on_probed: Called on the loop with why the store accepts no changes, and why it only accepts
+            no new workloads; each is None if it accepts them.
     """
 
     def __init__(

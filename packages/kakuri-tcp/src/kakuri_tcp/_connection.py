@@ -241,7 +241,7 @@ class Connection(Readable):
 
     @property
     def has_reported_output(self) -> bool:
-        """Whether the number of held bytes of output was not 0 when it was last reported."""
+        """Whether the last reported number of held bytes of output was above 0."""
         return self._shared is not None and self in self._shared.output
 
     def outstanding(self) -> Outstanding:

@@ -72,7 +72,7 @@ class Counts(dict[Labels, float]):
     """A counter with one number, which only grows, for each combination of label values.
 
     Use labels with few values, because a counter never forgets one. A key is a tuple with a value
-    for each label; another one raises ValueError when it is first counted.
+    for each label; any other key raises ValueError when it is first counted.
     """
 
     def __init__(self, name: str, help: str, labels: Labels = ()) -> None:  # noqa: A002 (its name in Prometheus)

@@ -40,7 +40,7 @@ _TICK_SECONDS = 0.5
 """Seconds between two checks of the deadline; on a terminal, progress is redrawn as often."""
 
 _RETRY_SECONDS = 1.0
-"""Seconds between two attempts to stop the workload after its timeout."""
+"""Seconds between two attempts to stop the workload during an outage."""
 
 _INTERRUPTS_TO_KILL, _INTERRUPTS_TO_LEAVE = 2, 3
 
@@ -90,7 +90,7 @@ class Foreground:
         """Follow the workload, and return its exit code; or TIMEOUT, NOT_RUN, INTERRUPTED.
 
         Raises:
-            CommandError: The control plane was lost for too long.
+            CommandError: The control plane was lost for too long, or a thread can't be started.
         """
         try:
             warn_if_simulated(self._invocation, first_node(self._api))
@@ -318,7 +318,8 @@ class Foreground:
 
         def is_running(api: API) -> bool:
             if not self._has_timed_out:
-                if has_ended(api.get(path_of(self._id)).document):  # during an outage
+                # It may have ended during an outage.
+                if has_ended(api.get(path_of(self._id)).document):
                     return False
                 self._has_timed_out = True
                 self._queue.put(("note", f"has not ended after {span(timeout)}: stopping it"))
