@@ -54,12 +54,12 @@ class EventFeed:
         self._store_id = registry.store_id
         self._runtime = runtime
         self._clock = clock
-        self._signals = KeyedEvents()
+        self._waiting = KeyedEvents()
         self._is_stopping = False
         self._was_available = True
         self._loop = asyncio.get_running_loop()
         self._check = self._loop.call_later(AVAILABILITY_SECONDS, self._check_runtime)
-        self._journal.subscribe(self._signals.set_all)
+        self._journal.subscribe(self._waiting.set_all)
         registry.record(EventType.NODE, now=clock(), version=__version__)
 
     def read(self, request: WatchChanges) -> Reply | Awaitable[LateReply]:
@@ -72,7 +72,7 @@ class EventFeed:
     def stop_waiting(self) -> None:
         """Answer the requests that wait, and let no further one wait."""
         self._is_stopping = True
-        self._signals.set_all()
+        self._waiting.set_all()
 
     def close(self) -> None:
         """Stop checking the runtime."""
@@ -81,7 +81,7 @@ class EventFeed:
 
     async def _wait(self, request: WatchChanges) -> Reply:
         deadline = self._loop.time() + request.wait_seconds
-        with self._signals.watch(_ANY) as published:
+        with self._waiting.watch(_ANY) as published:
             while True:
                 reply = self._reply(request)
                 if not _is_empty(reply) or self._is_stopping:

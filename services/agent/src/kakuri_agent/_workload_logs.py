@@ -43,12 +43,12 @@ class WorkloadLogs:
         self._registry = registry
         self._writer = writer
         self._runtime = runtime
-        self._signals = KeyedEvents()
+        self._waiting = KeyedEvents()
         # By workload: the cursor after which there was no content, and the entry's version then.
         self._quiet: dict[str, tuple[str, int]] = {}
         self._followers: set[asyncio.Task[Reply]] = set()
         self._is_stopping = False
-        self.changed = self._signals.set
+        self.changed = self._waiting.set
 
     def stop_waiting(self) -> None:
         """Answer the requests that wait, and every later one at once."""
@@ -82,7 +82,7 @@ class WorkloadLogs:
     async def _read(self, request: ReadLog) -> Reply:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + request.wait_seconds
-        with self._signals.watch(request.id) as changed:
+        with self._waiting.watch(request.id) as changed:
             while True:
                 if not self._writer.durability(request.id).is_reportable:
                     with suppress(StoreError):

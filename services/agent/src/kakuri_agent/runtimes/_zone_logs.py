@@ -42,7 +42,7 @@ class ZoneLogs:
         """
         self._zones = zones
         self._retry = retry
-        self._signals = KeyedEvents()
+        self._waiting = KeyedEvents()
         self._following: asyncio.Task[None] | None = None
 
     async def read(self, zone_id: str, request: LogRequest) -> LogChunk:
@@ -58,7 +58,7 @@ class ZoneLogs:
             return await self._zones.read_log(zone_id, request)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + request.wait
-        with self._signals.watch(zone_id) as changed:
+        with self._waiting.watch(zone_id) as changed:
             if self._following is None:
                 self._following = loop.create_task(self._follow())
             part = await self._zones.read_log(zone_id, request)
@@ -71,7 +71,7 @@ class ZoneLogs:
 
     def zone_changed(self, zone_id: str) -> None:
         """Wake the readers that wait for a zone's log."""
-        self._signals.set(zone_id)
+        self._waiting.set(zone_id)
 
     async def close(self) -> None:
         """Stop following the stream of growing logs."""
@@ -82,7 +82,7 @@ class ZoneLogs:
         """Wake the readers of growing logs, while at least one waits."""
         set_trace(None)  # for all readers, not only for the one that came first
         pause, longest = self._retry
-        while self._signals:
+        while self._waiting:
             try:
                 await self._follow_once()
                 pause = self._retry[0]
@@ -97,11 +97,11 @@ class ZoneLogs:
         async with aclosing(self._zones.log_events()) as events:
             async for event in events:
                 if isinstance(event, LogGrown):
-                    self._signals.set(event.id)
+                    self._waiting.set(event.id)
                 elif not has_begun:
                     has_begun = True  # content written before the stream opened was not reported
-                    self._signals.set_all()
-                elif not self._signals:
+                    self._waiting.set_all()
+                elif not self._waiting:
                     return
 
 
