@@ -261,6 +261,16 @@ async def test_until_raises_timeout_error():
         await until(lambda: False, timeout=0.01)
 
 
+async def test_proxy_reset_before_the_upstream_is_connected_breaks_both_sides():
+    async with await listen(LOCAL, Echo) as server, FaultProxy(server.endpoint) as proxy:
+        client = await connect(proxy.endpoint, Connection)
+        await until(lambda: proxy.connections == 1)
+        proxy.reset()
+        await until(lambda: server.counters.accepted == 1 and server.connections == 0)
+        assert proxy.connections == 0
+        client.abort()
+
+
 @pytest.mark.parametrize("turns", range(1, 7))
 async def test_proxy_whose_close_is_cancelled_closes_its_connections(turns):
     errors = []

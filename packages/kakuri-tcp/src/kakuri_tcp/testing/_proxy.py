@@ -135,6 +135,8 @@ class _Side(Connection):
         self._proxy.side_opened(self)
         if self.other is None:
             self.pause_reading()
+        elif self.other.is_closing:  # the proxy has reset it meanwhile
+            self.reset()
         else:
             self.other.join(self)
 
