@@ -6,6 +6,8 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -41,6 +43,25 @@ async def test_listen_that_is_cancelled_leaves_no_socket_and_no_file(endpoint, t
     await loop.shutdown_default_executor()  # until the thread has opened it
     await asyncio.sleep(0)
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_listen_that_is_cancelled_before_its_thread_began_logs_no_error(endpoint):
+    errors = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: errors.append(context))
+    may_end = threading.Event()
+    executor = ThreadPoolExecutor(1)
+    loop.set_default_executor(executor)
+    loop.run_in_executor(None, may_end.wait, 10)
+    listening = asyncio.ensure_future(listen_lines(endpoint, bytes.upper))
+    await asyncio.sleep(0)
+    listening.cancel()
+    await asyncio.wait([listening])
+    executor.shutdown(wait=False, cancel_futures=True)
+    may_end.set()
+    await loop.shutdown_default_executor()
+    await asyncio.sleep(0)
+    assert errors == []
 
 
 @pytest.mark.parametrize(

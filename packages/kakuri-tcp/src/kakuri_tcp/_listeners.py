@@ -144,7 +144,7 @@ async def open_sockets(
 
 
 def _close_unused(opening: "asyncio.Future[ListeningSockets]") -> None:
-    if opening.exception() is None:
+    if not opening.cancelled() and opening.exception() is None:
         opening.result().close()
 
 
