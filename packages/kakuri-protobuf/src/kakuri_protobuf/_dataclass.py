@@ -55,7 +55,7 @@ def _with_slots(plain: type[T]) -> type[T]:
     If an annotation may declare something other than a field, the class gets its methods at once.
     """
     annotations = inspect.get_annotations(plain)
-    if any(map(_may_be_no_field, annotations.values())):
+    if any(map(_may_be_pseudo_field, annotations.values())):
         return dataclasses.dataclass(frozen=True, slots=True, kw_only=True)(plain)
     names = tuple(annotations)
     members = {
@@ -71,7 +71,7 @@ def _with_slots(plain: type[T]) -> type[T]:
     return slotted
 
 
-def _may_be_no_field(annotation: Any) -> bool:
+def _may_be_pseudo_field(annotation: Any) -> bool:
     """Return whether an annotation may declare something other than a field."""
     if isinstance(annotation, str):
         return any(name in annotation for name in ("ClassVar", "InitVar", "KW_ONLY"))
