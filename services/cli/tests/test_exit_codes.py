@@ -15,7 +15,7 @@ from types import SimpleNamespace
 
 import pytest
 from kakuri._command import kakuri as command
-from kakuri._exits import ClosedPipe
+from kakuri._exits import ClosedPipe, Exit
 from kakuri._invocation import Invocation, width_of
 from kakuri._options import SECONDS
 from kakuri._overview import VERBS, overview
@@ -271,6 +271,16 @@ def test_module_runs_the_command_with_few_collections_of_garbage(environment, ca
         runpy.run_module("kakuri.__main__", run_name="__main__")
     assert capsys.readouterr().out.startswith("kakuri, version ")
     assert called == [("threshold", 100_000), ("exit", 0)]
+
+
+def test_fault_of_the_command_exits_with_70_and_a_traceback():
+    program = (
+        "import kakuri._main, runpy; kakuri._main._run = lambda _: 1 // 0; "
+        "runpy.run_module('kakuri', run_name='__main__')"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert done.stderr.endswith(b"ZeroDivisionError: integer division or modulo by zero\n")
+    assert (done.returncode, done.stdout) == (Exit.FAULT, b"")
 
 
 def test_interrupted_command_exits_with_130_on_a_line_of_its_own(kakuri, environment):

@@ -11,6 +11,8 @@ import sys
 
 from kakuri._main import main
 
+_FAULT = 70  # EX_SOFTWARE of sysexits.h
+
 TYPE_CHECKING = False  # as type checkers know it, without the import of typing
 if TYPE_CHECKING:
     from typing import NoReturn, TextIO
@@ -30,11 +32,14 @@ def run() -> "NoReturn":
         if isinstance(sys.stdout.buffer, io.RawIOBase):
             sys.stdout = _buffered(sys.stdout)
         sys.stdout.reconfigure(errors="backslashreplace")  # the encoding may lack a character
-    code: int | str | None = 1
+    code: int | str | None
     try:
         main()
     except SystemExit as ended:
         code = ended.code
+    except Exception:  # noqa: BLE001 (with any of them, Python would exit with 1: a negative answer)
+        sys.excepthook(*sys.exc_info())
+        code = _FAULT
     sys.stderr.flush()
     os._exit(code if isinstance(code, int) else 1)
 

@@ -25,6 +25,8 @@ class Exit(IntEnum):
     """The node has no room now, or can never run the workload."""
     UNREACHABLE = 6
     """No response, or none in time; for a write, the message says that its outcome is unknown."""
+    FAULT = 70
+    """A fault of the command itself, whose traceback is printed."""
     TIMEOUT = 124
     """The time of --timeout passed, or a workload was not stopped or removed within a minute after
     its grace period."""
