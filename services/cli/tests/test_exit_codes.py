@@ -273,14 +273,17 @@ def test_module_runs_the_command_with_few_collections_of_garbage(environment, ca
     assert called == [("threshold", 100_000), ("exit", 0)]
 
 
-def test_fault_of_the_command_exits_with_70_and_a_traceback():
+def test_fault_of_the_command_exits_with_70_its_output_and_a_traceback():
     program = (
-        "import kakuri._main, runpy; kakuri._main._run = lambda _: 1 // 0; "
+        "import kakuri._main, runpy; kakuri._main._run = lambda _: print('output') or 1 // 0; "
         "runpy.run_module('kakuri', run_name='__main__')"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    buffered = {**os.environ, "PYTHONUNBUFFERED": ""}
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, check=False, env=buffered
+    )
     assert done.stderr.endswith(b"ZeroDivisionError: integer division or modulo by zero\n")
-    assert (done.returncode, done.stdout) == (Exit.FAULT, b"")
+    assert (done.returncode, done.stdout) == (Exit.FAULT, b"output\n")
 
 
 def test_interrupted_command_exits_with_130_on_a_line_of_its_own(kakuri, environment):

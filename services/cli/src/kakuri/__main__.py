@@ -38,6 +38,10 @@ def run() -> "NoReturn":
     except SystemExit as ended:
         code = ended.code
     except Exception:  # noqa: BLE001 (with any of them, Python would exit with 1: a negative answer)
+        from contextlib import suppress  # noqa: PLC0415 (only on failure)
+
+        with suppress(OSError):
+            sys.stdout.flush()
         sys.excepthook(*sys.exc_info())
         code = _FAULT
     sys.stderr.flush()
