@@ -540,9 +540,12 @@ def failing(monkeypatch, error):
         def fileno(self):
             return 99
 
-        def write(self, _data):
-            raise error
+        def write(self, data):
+            if errors:
+                raise errors.pop()
+            return len(data)
 
+    errors = [error]  # once, because the stream is flushed again when it is released
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BufferedWriter(Raw())))
 
 
