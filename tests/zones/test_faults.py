@@ -29,6 +29,8 @@ TRANSIENT_FAULTS = (
     "finish-then-error(UNAVAILABLE)",
 )
 """Faults after which the call is repeated."""
+LONG_MS = 8000
+"""Milliseconds of a delay during which a test acts, however busy the machine is."""
 
 
 class Proxy:
@@ -127,7 +129,7 @@ def test_refused_start_reports_its_reason_and_leaves_no_object(system, proxy, me
 def test_image_that_another_client_removes_during_a_start_is_pulled_again(system, proxy):
     system.run("first", *IDLE)
     system.await_state("first", "running")
-    proxy.fail("RunPodSandbox", "delay(1500)")
+    proxy.fail("RunPodSandbox", f"delay({LONG_MS})")
     system.run("second", *IDLE)
     await_that("a sandbox", lambda: system.workload("second").get("reason") == "CreatingSandbox")
     images = system.ctr("images", "ls", "-q").split()
@@ -136,7 +138,7 @@ def test_image_that_another_client_removes_during_a_start_is_pulled_again(system
 
 
 def test_sandbox_that_is_killed_before_its_container_starts_is_replaced(system, proxy):
-    proxy.fail("StartContainer", "delay(1500)")
+    proxy.fail("StartContainer", f"delay({LONG_MS})")
     system.run("starting", *IDLE)
     await_that("a container", lambda: system.workload("starting").get("reason") == "Starting")
     ((sandbox_id, pid),) = (line.split()[:2] for line in system.ctr("tasks", "ls").splitlines()[1:])
