@@ -17,14 +17,9 @@ from kakuri_tcp._errors import ConnectionFault, ConnectionLost, IdleTimeout, Wri
 from kakuri_tcp._kernel import Outstanding, hides_unsent_data, outstanding, reset_on_close
 from kakuri_tcp._limits import DEFAULT_SERVER_LIMITS, ServerLimits
 from kakuri_tcp._lingering import Lingering
-from kakuri_tcp._readable import BY_TURNS, Readable
+from kakuri_tcp._readable import BY_TURNS, PAUSE_ABOVE_BYTES, Readable
 from kakuri_tcp._shared import SharedConnection, SharedResources
 from kakuri_tcp._turns import Turns
-
-_NOT_MEASURED = Outstanding(0, 1 << 63)  # the first measurement shows no progress
-# A connection with more unprocessed bytes is not read until its next turn, because it would receive
-# more in each turn than it can process.
-_PAUSE_ABOVE_BYTES = 65_536
 
 
 class ConnectionObserver(Protocol):
@@ -91,7 +86,7 @@ class Connection(Readable):
         self._quiet_since = math.inf  # before it is open
         self._is_new = True  # until the first sweep
         self._stalled_since = 0.0  # when the peer last received something
-        self._last_measured = _NOT_MEASURED
+        self._last_measured: Outstanding | None = None
         self._shared: SharedResources | None = None
         self.turns: Turns[SharedConnection] = _UNLIMITED
         self.context: contextvars.Context = contextvars.copy_context()
@@ -186,10 +181,9 @@ class Connection(Readable):
         return 0
 
     def held_output(self) -> int:
-        """Return the number of bytes that are held for a peer that reads too slowly.
+        """Return the bytes held for a slow peer: by default `unsent`, while writing is paused.
 
-        The default returns `unsent` while writing is paused. Call `account_output` whenever an
-        override's number has changed.
+        Call `account_output` whenever an override's number has changed.
         """
         return self.unsent if self.is_writing_paused else 0
 
@@ -285,7 +279,7 @@ class Connection(Readable):
         if not self.is_closing:
             self.work()
         if self._pauses & BY_TURNS and not (
-            self.turns.runs_again and self.unprocessed() > _PAUSE_ABOVE_BYTES
+            self.turns.runs_again and self.unprocessed() > PAUSE_ABOVE_BYTES
         ):
             self.resume_for(BY_TURNS)
 
@@ -361,7 +355,7 @@ class Connection(Readable):
         """Handle a peer that reads too slowly; asyncio calls this."""
         self.is_writing_paused = True
         self._stalled_since = time.monotonic()
-        self._last_measured = _NOT_MEASURED
+        self._last_measured = None
         self.account_output()
         self.writing_paused()
 
@@ -390,7 +384,7 @@ class Connection(Readable):
 
     def _begin_closing(self) -> None:
         self._closing_since = self._stalled_since = time.monotonic()
-        self._last_measured = _NOT_MEASURED
+        self._last_measured = None
 
     def _lost(self, cause: Exception) -> ConnectionLost:
         fault = ConnectionLost(f"the connection to {self.peer or 'the peer'} was lost: {cause}")

@@ -25,9 +25,11 @@ class Outstanding(NamedTuple):
     unreceived: int
     received: int
 
-    def has_progressed_since(self, earlier: "Outstanding") -> bool:
-        """Return whether the peer has read something since an earlier measurement."""
-        return self.unreceived < earlier.unreceived or self.received > earlier.received
+    def has_progressed_since(self, earlier: "Outstanding | None") -> bool:
+        """Return whether the peer has read something since an earlier measurement, if any."""
+        return earlier is not None and (
+            self.unreceived < earlier.unreceived or self.received > earlier.received
+        )
 
 
 def outstanding(transport: "asyncio.Transport | None") -> Outstanding:

@@ -7,6 +7,10 @@ _READ_SIZE = 65_536
 # Reasons to pause reading; a connection is read while none of them applies.
 BY_PROTOCOL, BY_TURNS, BY_BUDGET = 1, 2, 4
 
+# A connection with more unprocessed bytes is not read until its next turn, because it would receive
+# more in each turn than it can process.
+PAUSE_ABOVE_BYTES = 65_536
+
 
 class Readable(asyncio.Protocol):
     """A connection whose reading can be paused for several reasons at once."""
