@@ -12,7 +12,8 @@ import nox
 # nox imports this file by path, so tools/ has to be found from here.
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-# First what runs in the background, beside sessions that use one core.
+# Sessions run in the order of these imports: first what runs in the background, so that it overlaps
+# with sessions that use one core.
 from tools.sessions import preparation, zones  # noqa: F401, I001
 from tools.sessions import checks, packages, member_tests, services, others, on_demand  # noqa: F401
 

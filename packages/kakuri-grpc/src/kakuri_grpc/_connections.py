@@ -119,7 +119,7 @@ class Connections:
 
     def _start_attempt(self) -> asyncio.Task[ChannelDriver | None]:
         # Not `create_task`: with `asyncio.eager_task_factory`, the attempt could end before it is
-        # stored, and then it would stay the current one for ever.
+        # stored, and a finished attempt would remain the current one for ever.
         loop = asyncio.get_running_loop()
         self._attempt = asyncio.Task(self._replace_current(), loop=loop)
         return self._attempt

@@ -212,7 +212,7 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
         return sum(map(len, self._waiting)) + self.driver.connection.unread + self.held
 
     def held_output(self) -> int:
-        """Return the number of unsent bytes, even while the client reads."""
+        """Return the number of unsent bytes, whether or not writing is paused."""
         return self.unsent
 
     def hold(self, change: int) -> None:

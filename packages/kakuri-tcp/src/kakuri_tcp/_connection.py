@@ -181,9 +181,9 @@ class Connection(Readable):
         return 0
 
     def held_output(self) -> int:
-        """Return the bytes held for a slow peer: by default `unsent`, while writing is paused.
+        """Return how many bytes of output count towards `unsent_output`.
 
-        Call `account_output` whenever an override's number has changed.
+        By default `unsent` while writing is paused. Call `account_output` when it has changed.
         """
         return self.unsent if self.is_writing_paused else 0
 
