@@ -174,7 +174,8 @@ class Server:
             for connection in [*self._connections]:
                 connection.driver.close()
         if draining:
-            await asyncio.wait(draining)  # which does not cancel them if the caller is cancelled
+            # Unlike gather, wait does not cancel them if the caller is cancelled.
+            await asyncio.wait(draining)
         self._deadlines.close()
         del self._deadlines  # belongs to one event loop; the server may listen again in another
         self._resources.close()

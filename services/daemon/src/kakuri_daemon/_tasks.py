@@ -1,4 +1,4 @@
-"""The ends of asyncio tasks."""
+"""Helpers for cancelled and finished asyncio tasks."""
 
 import asyncio
 from collections.abc import Iterable
