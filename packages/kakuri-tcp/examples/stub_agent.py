@@ -22,7 +22,7 @@ def answer(line: bytes) -> bytes:
     return b'{"type":"Error","code":"bad_request","message":"expected a GetStatus"}'
 
 
-def last_words(error: LineError | HandlerFailed) -> bytes | None:
+def fault_reply(error: LineError | HandlerFailed) -> bytes | None:
     """Return the last reply to an invalid line, without quotes of it."""
     if isinstance(error, HandlerFailed):
         return None
@@ -34,7 +34,7 @@ async def main(endpoint: Endpoint) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with await listen_lines(endpoint, answer, on_fault=last_words) as server:
+    async with await listen_lines(endpoint, answer, on_fault=fault_reply) as server:
         print(f"listening on {server.endpoint}", flush=True)
         await stop.wait()
         await server.drain(5.0)

@@ -159,7 +159,7 @@ async def test_lines_that_waited_for_the_peer_to_read_are_answered_once_it_does(
 
 
 @pytest.mark.parametrize(("seconds", "is_late"), [(1.99, False), (2.0, True)])
-async def test_line_is_late_at_its_timeout(seconds, is_late):
+async def test_incomplete_line_closes_the_connection_at_line_timeout(seconds, is_late):
     peer = Peer()
     peer.act("sweep", 100)
     peer.act("feed", b"i")

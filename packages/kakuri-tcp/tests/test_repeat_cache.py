@@ -14,7 +14,7 @@ def cached(cache, keys):
     return len(found)
 
 
-def test_key_was_seen_before_from_the_second_time_on():
+def test_mark_seen_returns_whether_the_key_was_marked_before():
     cache = RepeatCache()
     assert [cache.mark_seen(b"key") for _ in range(3)] == [False, True, True]
     assert not cache.mark_seen(b"other")

@@ -132,7 +132,7 @@ async def test_server_on_loopback_is_not_checked_unless_asked_for(client, endpoi
 
 
 @pytest.mark.parametrize("trusted", [None, ()])
-async def test_small_writes_are_sent_at_once(endpoint, trusted):
+async def test_connection_has_tcp_nodelay_with_and_without_a_check_of_its_server(endpoint, trusted):
     connection = await connect(endpoint, Connection, timeout=5.0, trusted_uids=trusted)
     connected = connection._transport.get_extra_info("socket")
     assert connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
@@ -291,5 +291,5 @@ async def test_server_that_cannot_be_checked_is_trusted_with_one_warning(
         ("192.0.2.1", False), ("::ffff:192.0.2.1", False), ("fe80::1%eth0", False),
     ],
 )  # fmt: skip
-def test_loopback_addresses_are_known(host, expected):
+def test_is_loopback_accepts_only_loopback_addresses(host, expected):
     assert is_loopback(host) is expected

@@ -64,9 +64,8 @@ def encoded_result(
 ) -> bytes:
     """Return the reply that is the result of a future."""
     try:
-        reply = context.copy().run(
-            encode, future
-        )  # a copy, because the current code may already run in this context
+        # In a copy, because the current code may already run in this context.
+        reply = context.copy().run(encode, future)
     except (Exception, asyncio.CancelledError) as error:
         raise HandlerFailed(f"{shown(future)} failed: {shown(error)}") from error
     if not isinstance(reply, bytes):

@@ -50,11 +50,11 @@ async def listen_lines(
 
     Args:
         endpoint: Where to listen.
-        handler: Called with each line without its end, or with the result of `parse` for it;
-            returns the reply without its end, or an awaitable of it; a LargeReply if many of them
-            would take too much memory. To reject a line and close the
-            connection, it raises a LineError synchronously. Any other exception is logged as a bug
-            in the handler and also closes the connection.
+        handler: Called with each line without its end, or with the result of `parse` for it.
+            Returns the reply without its end, or an awaitable of it; a LargeReply if many such
+            replies would take too much memory. To reject a line and close the connection, it raises
+            a LineError synchronously. Any other exception is logged as a bug in the handler and
+            also closes the connection.
         limits: Limits of connections and lines; None for the defaults.
         on_fault: Returns the last reply before the connection closes, or None to send none. Called
             with LineTooLong, IncompleteLine, the handler's LineError, HandlerFailed or

@@ -383,7 +383,7 @@ class LineServerConnection(Connection):
         if encode is not None:
             try:
                 replies = [each if isinstance(each, bytes) else encode(each) for each in replies]
-            except Exception:  # noqa: BLE001 - logged; the later replies can't be sent either, as replies are in order
+            except Exception:  # noqa: BLE001 - logged; later replies can't be sent without this one
                 _log.error("%s: a reply could not be encoded", self.peer, exc_info=True)
                 self.abort()
                 return

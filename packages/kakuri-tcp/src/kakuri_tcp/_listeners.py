@@ -51,7 +51,7 @@ class ListeningSockets:
         for listener in sockets:
             listener.settimeout(0)
             listener.set_inheritable(False)
-        return cls(_with_real_port(endpoint, sockets), sockets)
+        return cls(_with_actual_port(endpoint, sockets), sockets)
 
     @property
     def descriptors(self) -> list[int]:
@@ -170,7 +170,7 @@ def open_sockets_blocking(
         raise
     except OSError as error:
         raise ListenFailed(str(endpoint), _reason(endpoint, error)) from error
-    return ListeningSockets(_with_real_port(endpoint, sockets), sockets)
+    return ListeningSockets(_with_actual_port(endpoint, sockets), sockets)
 
 
 def _reason(endpoint: Endpoint, error: OSError) -> str:
@@ -181,7 +181,7 @@ def _reason(endpoint: Endpoint, error: OSError) -> str:
     return error.strerror or str(error)
 
 
-def _with_real_port(endpoint: Endpoint, sockets: list[socket.socket]) -> Endpoint:
+def _with_actual_port(endpoint: Endpoint, sockets: list[socket.socket]) -> Endpoint:
     if endpoint.scheme == "unix":
         return endpoint
     return replace(endpoint, port=sockets[0].getsockname()[1])

@@ -47,10 +47,15 @@ class Counters:
     """Connections that were closed immediately: over a limit, or on a Unix socket whose mode does
     not admit the user."""
     handshakes_failed: int = 0
+    """TLS handshakes that failed or did not complete in time."""
     idle_timeouts: int = 0
+    """Connections that were closed because the peer made no progress."""
     write_timeouts: int = 0
+    """Connections that were closed because the peer did not read."""
     faults: int = 0
+    """Connections that ended with any other fault, such as a reset by the peer."""
     accept_failures: int = 0
+    """Failed attempts to accept connections, usually because no file descriptor was free."""
     evicted: int = 0
     """Idle connections that were closed to make room for a new one."""
     overloaded: int = 0

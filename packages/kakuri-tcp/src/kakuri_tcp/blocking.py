@@ -28,7 +28,7 @@ class Server:
     """A listening endpoint; a context manager that closes it on exit.
 
     Attributes:
-        endpoint: Where it listens, with the real port.
+        endpoint: The endpoint it listens on, with the actual port.
     """
 
     def __init__(

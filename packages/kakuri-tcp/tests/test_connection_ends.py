@@ -54,7 +54,7 @@ def options(request, tmp_path):
     return Endpoint.parse("tls://127.0.0.1:0"), tls, tmp_path / "ca.pem"
 
 
-async def test_read_from_the_kernels_buffer_restarts_the_write_timeout(options):
+async def test_peer_that_reads_from_the_kernels_buffer_restarts_the_write_timeout(options):
     """Its steps are smaller than what has to be free before the kernel takes more of us."""
     endpoint, tls, ca = options
     limits = ServerLimits(write_timeout=1000, idle_timeout=1000)
