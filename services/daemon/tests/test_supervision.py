@@ -5,9 +5,16 @@ import socket
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 
 import pytest
-from kakuri_daemon._supervision import EXIT_HUNG, LoopWatchdog, Supervisor, shed_with
+from kakuri_daemon._supervision import (
+    EXIT_HUNG,
+    READY_RETRY_SECONDS,
+    LoopWatchdog,
+    Supervisor,
+    shed_with,
+)
 from structlog.testing import capture_logs
 
 
@@ -24,7 +31,7 @@ def test_supervisor_notifies_systemd_of_states(systemd):
     supervisor = Supervisor({"NOTIFY_SOCKET": systemd.getsockname()})
     for notify, expected in (
         (supervisor.ready, b"READY=1"),
-        (supervisor.notify_watchdog, b"WATCHDOG=1"),
+        (supervisor.repeat, b"WATCHDOG=1"),
         (supervisor.stopping, b"STOPPING=1"),
     ):
         notify()
@@ -37,6 +44,35 @@ def test_supervisor_notifies_an_abstract_socket():
         receiver.settimeout(10)
         Supervisor({"NOTIFY_SOCKET": f"@kakuri-test-{os.getpid()}"}).ready()
         assert receiver.recv(100) == b"READY=1"
+
+
+def fill(address):
+    """Send datagrams to a socket until there is room for no more; return how many."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sender:
+        sender.connect(address)
+        sent = 0
+        with suppress(BlockingIOError):
+            while True:
+                sender.send(b"other")
+                sent += 1
+    return sent
+
+
+@pytest.mark.timeout(20)
+def test_supervisor_does_not_wait_while_the_socket_of_systemd_is_full(systemd):
+    supervisor = Supervisor({"NOTIFY_SOCKET": systemd.getsockname(), "WATCHDOG_USEC": "60000000"})
+    others = fill(systemd.getsockname())
+    with capture_logs() as logged:
+        supervisor.ready()
+        supervisor.repeat()
+        supervisor.stopping()
+    assert [each["state"] for each in logged] == ["READY=1", "READY=1", "STOPPING=1"]
+    assert supervisor.interval == READY_RETRY_SECONDS
+    for _ in range(others):
+        assert systemd.recv(100) == b"other"
+    supervisor.repeat()
+    assert systemd.recv(100) == b"READY=1"
+    assert supervisor.interval == 30
 
 
 def test_supervisor_without_a_listener_logs_a_warning():
@@ -60,12 +96,13 @@ def test_supervisor_without_a_valid_address_notifies_nothing(address):
         ({}, None),
         ({"WATCHDOG_USEC": "3000000"}, 1.5),
         ({"WATCHDOG_USEC": "3000000", "WATCHDOG_PID": "1"}, None),
+        ({"WATCHDOG_USEC": "0"}, None),
         ({"WATCHDOG_USEC": "soon"}, None),
         ({"WATCHDOG_USEC": "9" * 4000}, None),
     ],
 )
 def test_watchdog_interval_is_half_of_the_time_of_systemd(environment, expected):
-    assert Supervisor(environment).watchdog_interval == expected
+    assert Supervisor(environment).interval == expected
 
 
 async def test_loop_that_turns_is_not_ended():

@@ -110,10 +110,10 @@ async def _serve(
 async def _notify_until(stop_requested: asyncio.Event, supervisor: Supervisor) -> None:
     while True:
         try:
-            async with asyncio.timeout(supervisor.watchdog_interval):
+            async with asyncio.timeout(supervisor.interval):
                 await stop_requested.wait()
         except TimeoutError:
-            supervisor.notify_watchdog()
+            supervisor.repeat()
         else:
             return
 

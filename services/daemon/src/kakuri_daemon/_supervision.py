@@ -31,48 +31,64 @@ that is late because of too many peers then recovers, and only a process whose l
 EXIT_HUNG = 70
 """The exit status of a process whose loop hung: EX_SOFTWARE of sysexits(3)."""
 
+READY_RETRY_SECONDS = 1.0
+"""Seconds until systemd is notified again that the daemon serves, if its socket was full."""
+
 _CHECK_SECONDS = 1.0
 
 
 class Supervisor:
-    """Notifies systemd of the daemon's state, if systemd started it and asks for that."""
+    """Notifies systemd of the daemon's state, if systemd started it and asks for that.
+
+    No method waits for systemd: while it reads nothing, as during a hang of systemd itself, its
+    socket is full, and a daemon that waited for it would serve no client and be ended as hung.
+    """
 
     def __init__(self, environment: dict[str, str] | None = None) -> None:
         given = dict(os.environ) if environment is None else environment
         self._address = given.get("NOTIFY_SOCKET", "")
         interval = given.get("WATCHDOG_USEC", "")
         is_ours = given.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
-        is_number = re.fullmatch("[0-9]{1,18}", interval) is not None
+        is_number = re.fullmatch("[1-9][0-9]{0,17}", interval) is not None
         self._watchdog = int(interval) / 1e6 if is_number and is_ours else None
+        self._is_ready_due = False
 
     def ready(self) -> None:
-        """Notify systemd that the daemon serves."""
-        self._notify("READY=1")
+        """Notify systemd that the daemon serves; `repeat` tries again if its socket is full."""
+        self._is_ready_due = not self._notify("READY=1")
 
     def stopping(self) -> None:
         """Notify systemd that the daemon completes requests in progress and stops."""
         self._notify("STOPPING=1")
 
     @property
-    def watchdog_interval(self) -> float | None:
-        """Seconds between calls of `notify_watchdog`; None if systemd expects none."""
+    def interval(self) -> float | None:
+        """Seconds until the next call of `repeat`; None if systemd expects none."""
+        if self._is_ready_due:
+            return READY_RETRY_SECONDS
         return None if self._watchdog is None else self._watchdog / 2
 
-    def notify_watchdog(self) -> None:
-        """Notify systemd that the daemon's loop turns."""
-        self._notify("WATCHDOG=1")
+    def repeat(self) -> None:
+        """Notify systemd that the daemon's loop turns, or that it serves if that is still due."""
+        if self._is_ready_due:
+            self.ready()
+        else:
+            self._notify("WATCHDOG=1")
 
-    def _notify(self, state: str) -> None:
+    def _notify(self, state: str) -> bool:
+        """Send a state; return False if it has to be sent again, because the socket is full."""
         if not self._address.startswith(("/", "@")):
-            return
+            return True
         # A leading @ stands for the zero byte of an abstract socket.
         address = self._address.replace("@", "\0", 1) if self._address[0] == "@" else self._address
         try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sender:
                 sender.connect(address)
-                sender.sendall(state.encode())
+                sender.send(state.encode())
         except OSError as error:
             log.warning("systemd not notified", state=state, error=str(error))
+            return not isinstance(error, BlockingIOError)
+        return True
 
 
 _shedding: ContextVar[list[Callable[[], None]]] = ContextVar("kakuri_daemon_shedding")
