@@ -554,3 +554,28 @@ def test_tag_is_recognized_inside_required_and_annotated():
     assert kakuri_json.decode(b'{"kind":"closed"}', type=Opened | Closed) == event
     with pytest.raises(ValidationError, match="expected an integer, got nothing"):
         kakuri_json.decode(b'{"kind":"opened"}', type=Opened | Closed)
+
+
+def test_unsupported_type_is_reported_with_its_class_and_field():
+    @dataclass
+    class Inner:
+        good: int
+        bad: list[complex]
+
+    class Outer(TypedDict):
+        inner: list[Inner]
+
+    where = r"Outer\.inner: .*Inner\.bad: expected a type with a JSON form, got <class 'complex'>"
+    with pytest.raises(UnsupportedTypeError, match=where):
+        kakuri_json.decode(b"{}", Outer)
+    with pytest.raises(UnsupportedTypeError, match=r"Inner\.bad: expected"):
+        kakuri_json.encode(Inner(1, []))
+
+
+def test_unsupported_literal_is_reported_with_its_class_and_field():
+    @dataclass
+    class Bad:
+        kind: Literal[b"a"]
+
+    with pytest.raises(UnsupportedTypeError, match=r"Bad\.kind: expected literals"):
+        kakuri_json.decode(b"{}", Bad)

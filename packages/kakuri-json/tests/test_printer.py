@@ -117,29 +117,62 @@ class Same(Mapping):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: float("nan"), "expected a finite number, got nan"),
-        (lambda: [float("-inf")], "expected a finite number, got -inf"),
-        (lambda: Decimal("Infinity"), "expected a finite number, got Decimal('Infinity')"),
+        (lambda: float("nan"), "$: expected a finite number, got nan"),
+        (lambda: [float("-inf")], "$[0]: expected a finite number, got -inf"),
+        (lambda: Decimal("Infinity"), "$: expected a finite number, got Decimal('Infinity')"),
         (
             lambda: {"a": "\udc80"},
-            "expected text that can be written as UTF-8, got the lone surrogate 0xdc80",
+            "$.a: expected text that can be written as UTF-8, got the lone surrogate 0xdc80",
         ),
-        (lambda: {1: 2}, "expected a string as a key, got 1"),
-        (lambda: {None: 2}, "expected a string as a key, got null"),
-        (lambda: Same(), "expected every key once, got keys with the same JSON form"),
-        (_cycle, "expected a value without cycles, got list inside itself"),
+        (lambda: {1: 2}, "$[1]: expected a string as a key, got 1"),
+        (lambda: {None: 2}, "$[null]: expected a string as a key, got null"),
+        (lambda: Same(), "$: expected every key once, got keys with the same JSON form"),
+        (_cycle, "$[0].a: expected a value without cycles, got list inside itself"),
         (
             lambda: dt.datetime(2026, 1, 1),  # noqa: DTZ001
-            "expected a date and time with offset, got datetime.datetime(2026, 1, 1, 0, 0)",
+            "$: expected a date and time with offset, got datetime.datetime(2026, 1, 1, 0, 0)",
         ),
-        (lambda: Node, "expected a value with a JSON form, got <class 'test_printer.Node'> (type)"),
-        (lambda: 1j, "expected a value with a JSON form, got 1j (complex)"),
+        (
+            lambda: Node,
+            "$: expected a value with a JSON form, got <class 'test_printer.Node'> (type)",
+        ),
+        (lambda: 1j, "$: expected a value with a JSON form, got 1j (complex)"),
     ],
 )
 def test_dumps_of_value_without_json_form_raises_encode_error(make, message):
     with pytest.raises(EncodeError) as caught:
         kakuri_json.dumps(make())
     assert str(caught.value).replace("packages.kakuri-json.tests.", "") == message
+
+
+@pytest.mark.parametrize(
+    ("make", "path"),
+    [
+        (lambda bad: [1, [2, {"a": [], "b": bad}]], "$[1][1].b"),
+        (lambda bad: {"a": {"b": 1}, "c d": (3, bad)}, "$['c d'][1]"),
+        (lambda bad: Node("v", Node([bad])), "$.next.value[0]"),
+        (lambda bad: {"a": {}, "b": {bad: 1}}, r"$.b['\ud800']"),
+        (lambda bad: ["x"] * 20 + [bad], "$[20]"),
+        (lambda bad: {"a": frozenset({"a", bad})}, "$.a"),
+        (lambda bad: {"a": (frozenset({(1,), (1, bad)}),)}, "$.a[0]["),
+    ],
+)
+@pytest.mark.parametrize("options", [{}, {"indent": 1}, {"sort_keys": True}])
+def test_encode_error_names_the_path_of_the_value(make, path, options):
+    with pytest.raises(EncodeError) as caught:
+        kakuri_json.dumps(make("\ud800"), **options)
+    assert str(caught.value).startswith(path)
+    if not options:
+        with pytest.raises(EncodeError) as caught:
+            kakuri_json.canonical(make("\ud800"))
+        assert str(caught.value).startswith(path)
+
+
+def test_encode_error_of_a_cycle_ends_where_the_cycle_begins_again():
+    items: list[Any] = [0]
+    items.append({"a": items})
+    with pytest.raises(EncodeError, match=r"^\$\.b\[1\]\.a: expected a value without cycles"):
+        kakuri_json.dumps({"b": items})
 
 
 @pytest.mark.parametrize(

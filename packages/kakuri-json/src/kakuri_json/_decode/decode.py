@@ -1,6 +1,5 @@
 """Decodes documents and parsed values into validated instances of types."""
 
-import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
 
@@ -14,7 +13,7 @@ from kakuri_json._limits import MAX_FAULTS, Limits, check_count, limits_or_defau
 from kakuri_json._syntax.diagnosis import lines_and_columns, set_byte_position
 from kakuri_json._syntax.loads import Data, read_text
 from kakuri_json._types.annotations import shape_of
-from kakuri_json._types.describe import shorten
+from kakuri_json._types.describe import path_text
 
 if TYPE_CHECKING:
     from typing_extensions import TypeForm
@@ -166,25 +165,12 @@ def convert(value: object, type: "TypeForm[T]", *, limits: Limits | None = None)
     return result
 
 
-_LONGEST_STEP = 100
-"""Characters of a key that a path shows, because the peer decides how long keys are."""
-_NAME = re.compile("[A-Za-z_][A-Za-z0-9_-]*").fullmatch
-
-
 def _path_text(path: Path) -> str:
-    """Return the text of a path, like `$.items[3].name`."""
     steps: list[Any] = []
     while path:
         path, step = path
         steps.append(step)
-    parts = ["$"]
-    for step in reversed(steps):
-        if not isinstance(step, str):  # a value that was not JSON may have keys of any kind
-            parts.append(f"[{shorten(step)}]")
-        else:
-            shown = step if len(step) <= _LONGEST_STEP else f"{step[:_LONGEST_STEP]}…"
-            parts.append(f".{shown}" if _NAME(shown) else f"[{shown!r}]")
-    return "".join(parts)
+    return path_text(reversed(steps))
 
 
 @overload

@@ -5,6 +5,7 @@ The code is interpreted, or compiled to C by mypyc.
 """
 
 from collections.abc import Callable, Iterator
+from operator import length_hint
 from typing import Any, Final
 
 from kakuri_json._errors import EncodeError, JSONError
@@ -48,102 +49,123 @@ def print_value(  # noqa: C901 - one loop over local variables is fastest
     names: dict[str, str] = {}
     checked: Any = None
     colon = ":" if indent is None else ": "
-    # The containers around the current one: their remaining items, and whether each is an object.
+    # The containers around the current one: their remaining items, and the current pair of objects.
     outer: list[Iterator[Any]] = []
-    outer_in_object: list[bool] = []
+    outer_entries: list[Any] = []
     values: list[Any] = []
     items: Iterator[Any] = iter((value,))
     in_object = False
     prefix = ""
     separator = ""
     max_digits = limits.max_digits
-    while True:
-        for entry in items:
-            if in_object:
-                key, item = entry
-                if type(key) is str:
-                    name = names.get(key)
-                    if name is None:
-                        name = quote(key) + colon
-                        if len(names) < _MAX_NAMES:
-                            names[key] = name
+    try:
+        while True:
+            for entry in items:
+                if in_object:
+                    key, item = entry
+                    if type(key) is str:
+                        name = names.get(key)
+                        if name is None:
+                            name = quote(key) + colon
+                            if len(names) < _MAX_NAMES:
+                                names[key] = name
+                    else:
+                        # Different keys can have the same text.
+                        if checked is not values[-1]:
+                            checked = values[-1]
+                            load_values().check_keys(checked)
+                        name = quote(load_values().key_text(key)) + colon
+                    parts.append(prefix + name)
                 else:
-                    # Different keys can have the same text.
-                    if checked is not values[-1]:
-                        checked = values[-1]
-                        load_values().check_keys(checked)
-                    name = quote(load_values().key_text(key)) + colon
-                parts.append(prefix + name)
+                    item = entry
+                    if prefix:
+                        parts.append(prefix)
+                prefix = separator
+                kind = type(item)
+                if kind is str:
+                    parts.append(quote(item))
+                elif number_text is not None and (kind is int or kind is float):
+                    parts.append(number_text(item))
+                elif kind is int:
+                    if -_LARGE < item < _LARGE and max_digits > 18:
+                        parts.append(str(item))
+                    else:
+                        parts.append(integer_text(item, limits))
+                elif kind is float:
+                    parts.append(float_text(item))
+                elif item is None:
+                    parts.append("null")
+                elif item is True:
+                    parts.append("true")
+                elif item is False:
+                    parts.append("false")
+                else:
+                    if kind is not dict and kind is not list:
+                        text = load_values().simple_text(item, limits, number_text)
+                        if text is not None:
+                            parts.append(text)
+                            continue
+                    if len(outer) >= limits.max_depth:
+                        raise _too_deep(item, values, limits)
+                    # Most large lists are lists of strings.
+                    is_array = kind is list or kind is tuple
+                    if is_array and indent is None and len(item) >= _MANY and only_strings(item):
+                        try:
+                            parts.append(f"[{quote_all(item)}]")
+                            continue
+                        except EncodeError:
+                            pass  # printed one by one, to report which of them it is
+                    if kind is list:
+                        opened = (False, iter(item), len(item))
+                    elif kind is dict and sort_key is None and len(item) <= limits.max_keys:
+                        opened = (True, iter(item.items()), len(item))
+                    else:
+                        opened = load_values().open_container(item, limits, sort_key)
+                    outer.append(items)
+                    outer_entries.append(entry if in_object else None)
+                    values.append(item)
+                    in_object, items, count = opened
+                    parts.append("{" if in_object else "[")
+                    prefix = ""
+                    separator = ","
+                    if indent is not None:
+                        prefix = "" if count == 0 else "\n" + " " * (indent * len(outer))
+                        separator = ",\n" + " " * (indent * len(outer))
+                    break
             else:
-                item = entry
-                if prefix:
-                    parts.append(prefix)
-            prefix = separator
-            kind = type(item)
-            if kind is str:
-                parts.append(quote(item))
-            elif number_text is not None and (kind is int or kind is float):
-                parts.append(number_text(item))
-            elif kind is int:
-                if -_LARGE < item < _LARGE and max_digits > 18:
-                    parts.append(str(item))
-                else:
-                    parts.append(integer_text(item, limits))
-            elif kind is float:
-                parts.append(float_text(item))
-            elif item is None:
-                parts.append("null")
-            elif item is True:
-                parts.append("true")
-            elif item is False:
-                parts.append("false")
-            else:
-                if kind is not dict and kind is not list:
-                    text = load_values().simple_text(item, limits, number_text)
-                    if text is not None:
-                        parts.append(text)
-                        continue
-                if len(outer) >= limits.max_depth:
-                    raise _too_deep(item, values, limits)
-                # Most large lists are lists of strings.
-                is_array = kind is list or kind is tuple
-                if is_array and indent is None and len(item) >= _MANY and only_strings(item):
-                    parts.append(f"[{quote_all(item)}]")
-                    continue
-                outer.append(items)
-                outer_in_object.append(in_object)
-                values.append(item)
-                if kind is list:
-                    in_object = False
-                    items = iter(item)
-                    empty = not item
-                elif kind is dict and sort_key is None and len(item) <= limits.max_keys:
-                    in_object = True
-                    items = iter(item.items())
-                    empty = not item
-                else:
-                    in_object, items, count = load_values().open_container(item, limits, sort_key)
-                    empty = count == 0
-                parts.append("{" if in_object else "[")
-                prefix = ""
-                separator = ","
-                if indent is not None:
-                    prefix = "" if empty else "\n" + " " * (indent * len(outer))
+                if not outer:
+                    return _joined(parts, limits)
+                if indent is not None and prefix == separator:
+                    parts.append("\n" + " " * (indent * (len(outer) - 1)))
+                parts.append("}" if in_object else "]")
+                items = outer.pop()
+                in_object = outer_entries.pop() is not None
+                values.pop()
+                separator = "," if outer else ""
+                if indent is not None and outer:
                     separator = ",\n" + " " * (indent * len(outer))
-                break
-        else:
-            if not outer:
-                return _joined(parts, limits)
-            if indent is not None and prefix == separator:
-                parts.append("\n" + " " * (indent * (len(outer) - 1)))
-            parts.append("}" if in_object else "]")
-            items = outer.pop()
-            in_object = outer_in_object.pop()
-            values.pop()
-            separator = "," if outer else ""
-            if indent is not None and outer:
-                separator = ",\n" + " " * (indent * len(outer))
-            prefix = separator
+                prefix = separator
+    except EncodeError as error:
+        steps = _steps(values, [*outer, items], [*outer_entries, entry if in_object else None])
+        raise EncodeError(f"{load_values().path_text(steps)}: {error}") from None
+
+
+def _steps(values: list[Any], remaining: list[Iterator[Any]], entries: list[Any]) -> list[Any]:
+    """Return the keys and indexes from the root to the item that is being printed.
+
+    Args:
+        values: The open containers.
+        remaining: The root's iterator, and for each open container that of its remaining items.
+        entries: For each iterator the current key and value of an object; None for an array.
+    """
+    steps: list[Any] = []
+    for depth, value in enumerate(values):
+        if any(value is other for other in values[:depth]):
+            break  # a cycle ends where it begins again
+        entry = entries[depth + 1]
+        index = len(value) - length_hint(remaining[depth + 1]) - 1 if entry is None else entry[0]
+        steps.append(index)
+    return steps
 
 
 def _joined(parts: list[str], limits: Limits) -> str:

@@ -13,10 +13,13 @@ from kakuri_json._errors import EncodeError
 from kakuri_json._limits import DEFAULT_LIMITS, Limits, exceeded
 from kakuri_json._syntax.strings import quote
 from kakuri_json._types.annotations import record_of
-from kakuri_json._types.describe import shorten
+from kakuri_json._types.describe import path_text, shorten
 from kakuri_json._types.formats import is_decimal, write_bytes, write_date_time, write_decimal
 from kakuri_json._types.shapes import Field, Flags
 
+__all__ = [
+    "EXACT", "check_keys", "is_default", "key_text", "open_container", "path_text", "simple_text",
+]  # fmt: skip
 _LITERALS = {None: "null", True: "true", False: "false"}
 
 
@@ -162,7 +165,10 @@ def is_default(item: Field, value: Any) -> bool:
         return True
     # 0.0 equals -0.0, Decimal("1.0") equals Decimal("1.00"), a time equals itself in another zone,
     # …
-    return _print(value) == _print(default)
+    try:
+        return _print(value) == _print(default)
+    except EncodeError:
+        return False
 
 
 def _print(value: Any) -> str:

@@ -16,7 +16,12 @@ from kakuri_json._errors import UnsupportedTypeError
 from kakuri_json._syntax.scanning import has_surrogate
 from kakuri_json._types.attributes import cache_of, options_of
 from kakuri_json._types.constraints import constrain, constraints_of
-from kakuri_json._types.fields import dataclass_fields, is_required, typed_dict_fields
+from kakuri_json._types.fields import (
+    dataclass_fields,
+    is_required,
+    naming_field,
+    typed_dict_fields,
+)
 from kakuri_json._types.formats import decimal_class
 from kakuri_json._types.generics import (
     Arguments,
@@ -345,7 +350,8 @@ def _read_record(record: Record, arguments: Arguments | None) -> None:
     if record.tag is not None:
         record.tags[record.tag] = (record.tag_value,)
     for name, (hint, scope) in hints.items():
-        choice = _literal_choice(hint, scope)
+        with naming_field(cls, name):
+            choice = _literal_choice(hint, scope)
         if choice is None or (record.is_dict and not is_required(cls, name, hint)):
             continue
         if len(choice.rows) == 1 or name not in omitted:

@@ -1,5 +1,6 @@
 """Describes shapes and values for the messages of faults."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -20,6 +21,9 @@ from kakuri_json._types.shapes import (
 )
 
 _LONGEST = 60
+_LONGEST_STEP = 100
+"""Characters of a key that a path shows, because the peer decides how long keys are."""
+_NAME = re.compile("[A-Za-z_][A-Za-z0-9_-]*").fullmatch
 _SIMILARITY = 0.6  # from 0 to 1: 'imgae' is like 'image', 'runtime' like 'runtime_class'
 _WORDS = {None: "null", True: "true", False: "false"}
 _KINDS = {
@@ -95,3 +99,15 @@ def shorten(value: Any) -> str:
     # A value of a subclass may look like one of the builtin class.
     is_subclass = isinstance(value, str | int | float) and type(value) not in (int, float)
     return f"{text} ({type(value).__name__})" if is_subclass else text
+
+
+def path_text(steps: Iterable[Any]) -> str:
+    """Return the text of a path of keys and indexes, like `$.items[3].name`."""
+    parts = ["$"]
+    for step in steps:
+        if not isinstance(step, str):  # a value that was not JSON may have keys of any kind
+            parts.append(f"[{shorten(step)}]")
+        else:
+            shown = step if len(step) <= _LONGEST_STEP else f"{step[:_LONGEST_STEP]}…"
+            parts.append(f".{shown}" if _NAME(shown) else f"[{shown!r}]")
+    return "".join(parts)

@@ -4,6 +4,7 @@ import dataclasses
 import inspect
 import typing
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import BuiltinFunctionType
 from typing import Any, TypeAlias
 
@@ -25,6 +26,15 @@ def _is_constant(factory: Any) -> bool:
     return factory in _CONSTANT or factory is decimal_class()
 
 
+@contextmanager
+def naming_field(cls: Any, name: str) -> Iterator[None]:
+    """Put the name of a field before the message of an UnsupportedTypeError."""
+    try:
+        yield
+    except UnsupportedTypeError as error:
+        raise UnsupportedTypeError(f"{cls.__qualname__}.{name}: {error}") from error.__cause__
+
+
 def typed_dict_fields(
     record: Record, hints: Hints, to_json: Callable[[str], str], to_shape: ToShape
 ) -> Iterator[Field]:
@@ -38,8 +48,9 @@ def typed_dict_fields(
     if not any(extra is each for each in unset):
         raise UnsupportedTypeError(f"expected a TypedDict without extra items, got {record.cls!r}")
     for name, (hint, scope) in hints.items():
-        required = is_required(record.cls, name, hint)
-        yield Field(name, to_json(name), to_shape(hint, scope), required)
+        with naming_field(record.cls, name):
+            shape = to_shape(hint, scope)
+        yield Field(name, to_json(name), shape, is_required(record.cls, name, hint))
 
 
 def is_required(cls: Any, name: str, hint: Any) -> bool:
@@ -75,7 +86,8 @@ def dataclass_fields(
     omit_defaults = options_of(cls).get("omit_defaults", False)
     for item in fields:
         hint, scope = hints[item.name]
-        shape = to_shape(hint, scope)
+        with naming_field(cls, item.name):
+            shape = to_shape(hint, scope)
         has_default = item.default is not dataclasses.MISSING
         factory = None if item.default_factory is dataclasses.MISSING else item.default_factory
         is_tag = isinstance(shape, Choice) and shape.name is None and len(shape.rows) == 1
