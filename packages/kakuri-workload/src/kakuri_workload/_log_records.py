@@ -73,7 +73,8 @@ class LogSelection:
     attempt: LogAttempt | None = None
 
 
-class LogRecord(NamedTuple):  # a log has many, and a tuple is created in a fifth of the time
+# A tuple, because a log has many records, and a tuple is created in a fifth of the time.
+class LogRecord(NamedTuple):
     """A line of a log, or a part of one.
 
     Attributes:

@@ -42,9 +42,9 @@ class EventType(Enum):
     """The agent of the node started."""
 
 
-@dataclass(
-    slots=True
-)  # not frozen: each change of a registry creates one, which takes a third then
+# Not frozen, because each change of a registry creates an event, and creating a frozen one takes
+# three times as long.
+@dataclass(slots=True)
 class Event(Generic[S, D]):
     """An event. Do not modify it: a registry's journal and its readers share it.
 
