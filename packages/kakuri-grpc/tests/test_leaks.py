@@ -74,7 +74,7 @@ class Accounts:
         assert core._receive_window + core._credit == core.limits.connection_window
         assert not core._streams
         assert not core._ready
-        assert not core._held
+        assert not core._blocked
         assert not core.has_output
         assert living(Stream) <= KEPT_STREAMS + 1
 

@@ -181,7 +181,7 @@ def test_cancelled_calls_free_their_streams():
         assert not connection.is_over
         assert len(connection._ended) <= 256
         assert not connection._ready
-        assert not connection._held
+        assert not connection._blocked
 
 
 def test_padding_uses_the_window_and_is_credited_at_once():
@@ -292,7 +292,7 @@ def test_end_of_the_transport_ends_every_stream_once(sent):
     assert client.next_event() is None
 
 
-def test_fail_ends_the_connection_with_the_error_of_the_caller():
+def test_fail_ends_the_connection_with_the_error_of_its_caller():
     pair = Pair()
     stream = pair.client.send(CALL)
     pair.client.data_to_send()
@@ -581,7 +581,7 @@ def test_other_protocols_end_the_connection_at_the_first_wrong_byte(data):
     connection = ServerConnection()
     events = feed(connection, data, "bytes")
     assert isinstance(events[-1], ConnectionEnded)
-    assert "expected the preface of HTTP/2" in str(events[-1].error)
+    assert "expected the HTTP/2 connection preface" in str(events[-1].error)
 
 
 @pytest.mark.parametrize(
@@ -635,7 +635,7 @@ def test_messages_with_fields_that_are_not_allowed_raise_and_send_nothing():
             pair.server.send(message)
     pair.server.send(Response(stream, 200))
     pair.server.data_to_send()
-    with pytest.raises(LocalProtocolError, match="without pseudo-fields"):
+    with pytest.raises(LocalProtocolError, match="without pseudo-header fields"):
         pair.server.send(Trailers(stream, ((b":status", b"200"),)))
     assert pair.server.data_to_send() == b""
 

@@ -148,7 +148,7 @@ def test_initial_window_that_makes_a_stream_s_window_too_large_ends_the_connecti
 
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("other", [name for name in TYPES if name != "CONTINUATION"])
-def test_only_continuation_of_the_same_stream_follows_within_a_block(role, other):
+def test_frame_other_than_continuation_within_a_header_block_ends_the_connection(role, other):
     number, another = (3, 1) if role == "server" else (1, 3)
     for following in (frame(other, 0, 1, bytes(8)), frame("CONTINUATION", LAST, another, b"")):
         connection = ROLES[role]()
@@ -159,7 +159,7 @@ def test_only_continuation_of_the_same_stream_follows_within_a_block(role, other
 
 @pytest.mark.parametrize("size", [1, 2047, 2048, 4096, 16_383, 16_384])
 @pytest.mark.parametrize("role", ROLES)
-def test_content_explains_two_updates_and_one_for_each_two_kibibytes(role, size):
+def test_content_justifies_two_window_updates_and_one_for_every_2_kib(role, size):
     connection = ROLES[role](Limits(idle_frames=3))
     connection.send(Data(1, bytes(size)))
     connection.data_to_send()
@@ -191,7 +191,7 @@ def test_content_before_trailers_has_the_length_that_was_announced(role, size, i
 
 
 @pytest.mark.parametrize("count", [0, 1, 61, 62, 63, 70])
-def test_index_is_of_a_field_that_a_table_has(count):
+def test_index_beyond_both_tables_raises_hpack_error(count):
     decoder = Decoder()
     for number in range(count):
         decoder.decode(b"\x40\1x" + bytes((1, 0x30 + number % 10)))

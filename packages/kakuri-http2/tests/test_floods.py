@@ -113,7 +113,7 @@ def test_flood_ends_the_connection_with_the_name_of_its_limit(role, limit, name,
 @pytest.mark.parametrize(
     ("role", "limit", "name", "piece", "is_read"), CASES, ids=[" ".join(c[:3]) for c in CASES]
 )
-def test_flood_leaves_no_memory_behind(role, limit, name, piece, is_read):
+def test_flood_leaves_no_memory_allocated(role, limit, name, piece, is_read):
     connection = ROLES[role](Limits(**{limit: 1 << 20}))
     gc.disable()  # memory in cycles counts: a flood may be faster than the collector
     tracemalloc.start()
@@ -169,7 +169,7 @@ def test_hpack_bomb_ends_the_connection_without_being_expanded(role):
     ids=["name of 4 GiB", "padded length", "padded index"],
 )
 @pytest.mark.parametrize("role", ROLES)
-def test_lying_lengths_in_a_header_block_are_a_compression_error(role, data):
+def test_wrong_lengths_in_a_header_block_are_a_compression_error(role, data):
     connection = ROLES[role](Limits(frame_size=1 << 20))
     events = feed(connection, frame("HEADERS", 5, 3 if role == "server" else 1, data), "whole")
     assert events[-1].error.code is ErrorCode.COMPRESSION_ERROR
@@ -191,7 +191,7 @@ def test_fields_beyond_the_list_limit_end_only_their_stream_up_to_twice_the_limi
     assert events[-1].error.limit == "header_list"
 
 
-def test_large_heads_are_not_remembered():
+def test_large_heads_are_not_cached():
     connection = open_server()
     tracemalloc.start()
     try:
@@ -237,7 +237,7 @@ def test_content_beyond_the_window_of_a_stream_that_was_reset_ends_the_connectio
     [frame("PING", 0, 0, bytes(8)), frame("WINDOW_UPDATE", 0, 0, INCREMENT), settings()],
     ids=["PING", "WINDOW_UPDATE", "SETTINGS"],
 )
-def test_frames_that_come_slowly_are_not_a_flood(role, piece):
+def test_frames_spread_over_many_intervals_are_not_a_flood(role, piece):
     connection = ROLES[role]()
     for _ in range(3000):
         connection.receive_data(piece)
@@ -246,7 +246,7 @@ def test_frames_that_come_slowly_are_not_a_flood(role, piece):
     assert not connection.is_over
 
 
-def test_streams_that_are_reset_slowly_are_not_a_flood():
+def test_resets_spread_over_many_intervals_are_not_a_flood():
     connection = open_server()
     for number in range(3, 3003, 2):
         connection.receive_data(frame("HEADERS", 5, number, REQUEST))
@@ -501,7 +501,7 @@ def test_content_beyond_the_window_of_the_connection_ends_it():
     assert int.from_bytes(goaway.payload[4:8], "big") == 3
 
 
-def test_few_of_many_different_heads_are_remembered():
+def test_number_of_cached_heads_is_bounded():
     client, server = ClientConnection(), ServerConnection()
     server.receive_data(client.data_to_send())
     client.receive_data(server.data_to_send())

@@ -115,7 +115,9 @@ def test_pieces_and_bytes_of_a_block_are_limited():
     [((("x", "y"),), 4), (((":path", "/"),), 5), (((":status", "200"),), 5)],
 )
 @pytest.mark.parametrize("role", ["server", "client"])
-def test_trailers_that_do_not_end_the_stream_or_have_pseudo_fields_reset_it(role, trailers, flags):
+def test_trailers_that_do_not_end_the_stream_or_have_pseudo_header_fields_reset_it(
+    role, trailers, flags
+):
     if role == "server":
         connection = ServerConnection()
         head = block((":method", "POST"), (":scheme", "http"), (":path", "/"))

@@ -3,7 +3,7 @@
 import pytest
 from kakuri_http2 import HeaderListTooLarge, HPACKError, Limits
 from kakuri_http2.hpack import Decoder, Encoder, NeverIndexed
-from kakuri_http2.hpack._encoder import _MAX_REMEMBERED, CHANGING, SECRET, encode_integer
+from kakuri_http2.hpack._encoder import _MAX_CACHED, CHANGING, SECRET, encode_integer
 
 PLAIN = ((b":method", b"GET"), (b":scheme", b"https"))
 
@@ -15,18 +15,18 @@ def test_repeated_block_is_encoded_and_decoded_identically():
     assert decoder.decode(first) == decoder.decode(first) == PLAIN
 
 
-def test_encoder_remembers_a_bounded_number_of_blocks():
+def test_encoder_caches_a_bounded_number_of_blocks():
     encoder, decoder = Encoder(), Decoder(max_list_size=10_000)
-    for number in range(3 * _MAX_REMEMBERED):
+    for number in range(3 * _MAX_CACHED):
         fields = ((b":path", b"/"), (b"etag", b"%d" % number))
         for again in (fields, (*fields,), fields):
             assert decoder.decode(encoder.encode(again)) == fields
-        assert len(encoder._known) <= _MAX_REMEMBERED
-        assert len(encoder._same) <= _MAX_REMEMBERED + 1
-        assert len(decoder._known) <= _MAX_REMEMBERED
+        assert len(encoder._cached) <= _MAX_CACHED
+        assert len(encoder._cached_by_id) <= _MAX_CACHED + 1
+        assert len(decoder._cached) <= _MAX_CACHED
 
 
-def test_remembered_block_is_not_sent_after_the_table_has_changed():
+def test_cached_block_is_not_sent_after_the_table_has_changed():
     encoder, decoder = Encoder(), Decoder(max_list_size=10_000)
     fields = ((b"x-first", b"value"),)
     for _ in range(3):
@@ -37,7 +37,7 @@ def test_remembered_block_is_not_sent_after_the_table_has_changed():
         assert decoder.decode(encoder.encode(fields)) == fields
 
 
-def test_remembered_block_is_not_sent_while_an_update_is_due():
+def test_cached_block_is_not_sent_while_a_size_update_is_due():
     encoder, decoder = Encoder(), Decoder(max_list_size=10_000)
     encoder.encode(PLAIN)
     encoder.limit_table_size(100)
@@ -48,7 +48,7 @@ def test_remembered_block_is_not_sent_while_an_update_is_due():
     assert encoder.encode(PLAIN)[0] & 0xE0 != 0x20
 
 
-def test_remembered_block_raises_hpack_error_while_an_update_is_due():
+def test_cached_block_raises_hpack_error_while_a_size_update_is_due():
     encoder, decoder = Encoder(), Decoder(max_list_size=10_000)
     block = encoder.encode(PLAIN)
     assert decoder.decode(block) == PLAIN

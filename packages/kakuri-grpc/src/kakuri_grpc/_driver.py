@@ -49,7 +49,7 @@ _HEAD = (
 _UNTRIMMED = frozenset({b"grpc-message"})
 """Go's and C's servers send leading and trailing spaces of a status message (grpc/grpc#38540)."""
 
-_REMEMBERED_HEADS = 64
+_MAX_CACHED_HEADS = 64
 
 
 class ChannelDriver(ClientDriver):
@@ -192,14 +192,14 @@ class ChannelDriver(ClientDriver):
         """
         key = path, metadata, timeout
         if timeout is not None and key not in self._seen:
-            if len(self._seen) >= _REMEMBERED_HEADS:
+            if len(self._seen) >= _MAX_CACHED_HEADS:
                 self._seen.clear()
             self._seen.add(key)
             base = path, metadata, None
             head, _ = self._heads.get(base) or self._prepare(*base)
             return head, timeout_fields(timeout)
         extra = () if timeout is None else timeout_fields(timeout)
-        if len(self._heads) >= _REMEMBERED_HEADS:
+        if len(self._heads) >= _MAX_CACHED_HEADS:
             self._heads.clear()
         prepared = self._heads[key] = self._head(path, (*metadata, *extra)), ()
         return prepared

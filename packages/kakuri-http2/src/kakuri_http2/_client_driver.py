@@ -31,8 +31,8 @@ class ClientDriver(Driver[ClientConnection]):
     ) -> None:
         """Create the protocol of a client's connection; see `ClientConnection`."""
         super().__init__(ClientConnection(limits, untrimmed=untrimmed))
-        # Ordered, because any of thousands may be cancelled, and removing one must not take a
-        # search.
+        # An OrderedDict, because any of thousands may be cancelled, and removing one must not take
+        # a search.
         self._waiting: OrderedDict[asyncio.Future[bool], None] = OrderedDict()
         # The number of streams that ended with the last read; 0 once a request was sent after it.
         # Each of their callers may send another request, so the first one waits for the others,
@@ -133,7 +133,7 @@ class ClientDriver(Driver[ClientConnection]):
         if self._waiting and not self.connection.accepts_streams:
             self._ended(None)  # the last stream number was used, or a GOAWAY came
 
-    def _ended(self, error: RemoteProtocolError | None) -> None:  # noqa: ARG002 - exchanges have it
+    def _ended(self, error: RemoteProtocolError | None) -> None:  # noqa: ARG002 - the base's
         while self._waiting:
             turn, _ = self._waiting.popitem(last=False)
             if not turn.done():

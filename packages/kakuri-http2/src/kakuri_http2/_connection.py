@@ -117,14 +117,14 @@ class Connection(InboundFields):
     def _process_frames(self, data: bytes) -> int:
         """Process all complete frames, and return the position after them."""
         position, end = 0, len(data)
-        limit, most_unsent = self.limits.frame_size, self.limits.unsent_control_frames
+        max_size, max_control_frames = self.limits.frame_size, self.limits.unsent_control_frames
         unpack, handlers = frames.HEAD.unpack_from, self._handlers
         while end - position >= frames.HEADER_SIZE:
             length_and_kind, flags, stream = unpack(data, position)
             length, kind = length_and_kind >> 8, length_and_kind & 0xFF
-            if length > limit:
+            if length > max_size:
                 raise RemoteProtocolError(
-                    f"expected a frame of at most {limit} bytes, got {length}",
+                    f"expected a frame of at most {max_size} bytes, got {length}",
                     ErrorCode.FRAME_SIZE_ERROR,
                 )
             after = position + 9 + length
@@ -141,7 +141,7 @@ class Connection(InboundFields):
                     self._reset_broken(stream, error)
             else:
                 self._count_idle()
-            if self._control_frames > most_unsent:
+            if self._control_frames > max_control_frames:
                 what = "control frames that the peer does not read"
                 self._raise_exceeded("unsent_control_frames", what)
             position = after
@@ -196,7 +196,7 @@ class Connection(InboundFields):
         self._streams.clear()
         self._queued = 0
         self._ready.clear()
-        self._held.clear()
+        self._blocked.clear()
         self._partial_frame.clear()
         self._events.append(ConnectionEnded(error))
 

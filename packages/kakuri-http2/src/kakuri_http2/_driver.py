@@ -1,9 +1,9 @@
 """Drives a connection over an asyncio transport.
 
 Everything queued in one turn of the event loop is sent in one write: acknowledgements, credit and
-the messages of all exchanges. While the transport's buffer is full, nothing is taken out of the
-core, so that buffered content is bounded by what callers have passed to `send`, and
-acknowledgements by `Limits.unsent_control_frames`.
+the messages of all exchanges. While the transport's buffer is full, output stays in the core, where
+content is bounded by what callers have passed to `send`, and acknowledgements are bounded by
+`Limits.unsent_control_frames`.
 
 The driver is a `BufferedProtocol`, which reads into its own buffer. For a `Protocol`, asyncio would
 allocate 256 KiB for each read and then shrink it, which costs more than the read itself.
@@ -147,7 +147,7 @@ class Driver(asyncio.BufferedProtocol, Generic[C]):
         self.connection.receive_eof()
         self._received()
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - exchanges say it
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio passes it
         """Handle the end of the transport; asyncio calls this."""
         self._transport = None
         if self._timer is not None:

@@ -27,12 +27,12 @@ class Head:
     """The checked fields of a message.
 
     Attributes:
-        pseudo: The pseudo-fields by name.
+        pseudo: The pseudo-header fields by name.
         fields: The others.
         length: Bytes of content that content-length announces; None without one.
         size: Size of the fields of a request to send, as SETTINGS_MAX_HEADER_LIST_SIZE counts it.
-        is_request: Whether the pseudo-fields have been checked as those of a request.
-        status: Status of a response, once its pseudo-fields have been checked; 0 until then.
+        is_request: Whether the pseudo-header fields have been checked as those of a request.
+        status: Status of a response, once its pseudo-header fields have been checked; 0 until then.
     """
 
     pseudo: dict[bytes, bytes]
@@ -49,15 +49,15 @@ def list_size(fields: Fields) -> int:
 
 
 def check_fields(listed: Iterable[Field], untrimmed: Collection[bytes] = ()) -> Head:
-    """Split fields into pseudo-fields and others, and check the rules for all messages.
+    """Split fields into pseudo-header fields and others, and check the rules for all messages.
 
     Args:
         listed: The fields.
         untrimmed: Names of fields whose values may begin or end with white space.
 
     Raises:
-        MalformedMessage: A name or value is not allowed, or a pseudo-field is repeated or not at
-            the beginning.
+        MalformedMessage: A name or value is not allowed, or a pseudo-header field is repeated or
+            not at the beginning.
     """
     pseudo: dict[bytes, bytes] = {}
     others: list[Field] = []
@@ -68,7 +68,10 @@ def check_fields(listed: Iterable[Field], untrimmed: Collection[bytes] = ()) -> 
         if (0 in value or 13 in value or 10 in value) or (
             (value[:1] in _SPACES or value[-1:] in _SPACES) and name not in untrimmed
         ):
-            raise MalformedMessage(f"expected a field value, got {value[:100]!r}")
+            raise MalformedMessage(
+                "expected a field value without NUL, CR, LF or surrounding white space,"
+                f" got {value[:100]!r}"
+            )
         if name[:1] == b":":
             if others:
                 raise MalformedMessage(f"expected {name!r} before all other fields")
@@ -79,7 +82,7 @@ def check_fields(listed: Iterable[Field], untrimmed: Collection[bytes] = ()) -> 
         if not _NAME.fullmatch(name):
             raise MalformedMessage(f"expected a field name in lower case, got {name[:100]!r}")
         if name in _CONNECTION_FIELDS or (name == b"te" and value != b"trailers"):
-            raise MalformedMessage(f"expected no field about the connection, got {name!r}")
+            raise MalformedMessage(f"expected no connection-specific field, got {name!r}")
         if name == b"content-length":
             if not _LENGTH.fullmatch(value) or length not in (None, int(value)):
                 raise MalformedMessage(f"expected one content-length, got {value[:100]!r}")
@@ -92,7 +95,8 @@ def request_of(head: Head, stream: int, *, end: bool) -> Request:
     """Return the request that checked fields describe (section 8.3.1).
 
     Raises:
-        MalformedMessage: A pseudo-field is missing or not one of a request, or the path is empty.
+        MalformedMessage: A pseudo-header field is missing or not one of a request, or the path is
+            empty.
     """
     if not head.is_request:
         _check_request(head.pseudo)
@@ -111,7 +115,7 @@ def request_of(head: Head, stream: int, *, end: bool) -> Request:
 
 def _check_request(pseudo: dict[bytes, bytes]) -> None:
     if not pseudo.keys() <= _REQUEST_FIELDS:
-        raise MalformedMessage(f"expected pseudo-fields of a request, got {sorted(pseudo)}")
+        raise MalformedMessage(f"expected pseudo-header fields of a request, got {sorted(pseudo)}")
     try:
         method, scheme, path = pseudo[b":method"], pseudo[b":scheme"], pseudo[b":path"]
     except KeyError as error:
@@ -127,7 +131,7 @@ def status_of(head: Head) -> int:
     """Return the status of a response's checked fields (section 8.3.2).
 
     Raises:
-        MalformedMessage: There is no `:status` of three digits, or another pseudo-field.
+        MalformedMessage: There is no `:status` of three digits, or another pseudo-header field.
     """
     if head.status:
         return head.status

@@ -5,7 +5,7 @@ import struct
 from kakuri_http2._errors import ErrorCode
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-"""What a client sends first (section 3.4)."""
+"""The bytes that a client sends first (section 3.4)."""
 
 HEADER_SIZE = 9
 MIN_FRAME_SIZE = 16_384

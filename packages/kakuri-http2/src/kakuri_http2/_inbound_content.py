@@ -36,17 +36,17 @@ class InboundContent(Outbound):
         content = without_padding(payload) if flags & _PADDED else payload
         stream = self._streams.get(number)
         if stream is None or stream.state is StreamState.HALF_CLOSED_REMOTE:
-            self._give_credit(size)
+            self._return_credit(size)
             self._receive_late_data(number, size)
             return
         stream.receive_window -= size
         if stream.receive_window < 0:
-            self._give_credit(size)
+            self._return_credit(size)
             raise StreamError(
                 "expected content within the stream's window", ErrorCode.FLOW_CONTROL_ERROR
             )
         if not stream.has_head:
-            self._give_credit(size)
+            self._return_credit(size)
             raise StreamError("expected the head of the message before its content")
         stream.unread += size
         if size > len(content):
@@ -105,7 +105,7 @@ class InboundContent(Outbound):
             return
         amount = min(amount, known.unread)
         known.unread -= amount
-        self._give_credit(amount)
+        self._return_credit(amount)
         known.credit += amount
         if known.credit * 2 >= self.limits.stream_window:
             if known.state in (StreamState.OPEN, StreamState.HALF_CLOSED_LOCAL):
@@ -113,7 +113,7 @@ class InboundContent(Outbound):
                 known.receive_window += known.credit
             known.credit = 0
 
-    def _give_credit(self, amount: int) -> None:
+    def _return_credit(self, amount: int) -> None:
         self._credit += amount
         if self._credit * 2 >= self.limits.connection_window and not self._is_over:
             self._queue_control(frames.window_update(0, self._credit))
@@ -134,7 +134,7 @@ class InboundContent(Outbound):
                 raise RemoteProtocolError(
                     "expected a window of 31 bits", ErrorCode.FLOW_CONTROL_ERROR
                 )
-            if not self._held:
+            if not self._blocked:
                 self._count_update()
             return
         stream = self._streams.get(number)

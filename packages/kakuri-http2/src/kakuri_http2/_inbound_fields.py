@@ -14,12 +14,12 @@ from kakuri_http2.hpack import Decoder
 _DEPENDS_ON_ITSELF = 0x100
 """Set in addition to a frame's flags if its priority depends on its own stream."""
 
-_REMEMBERED_HEADS = 64
+_MAX_CACHED_HEADS = 64
 _WEIGHT_OF_LARGE_HEADS = 20
 """Number of resets as which a head over `Limits.header_list` counts, because decoding it takes that
 long."""
 
-_MAX_REMEMBERED_BLOCK = 1024
+_MAX_CACHED_BLOCK = 1024
 """Maximum size of a header block whose checked fields are cached, because peers repeat small
 ones."""
 
@@ -103,9 +103,9 @@ class InboundFields(InboundContent):
         if known is not None and known[0] is fields:
             return known[1]
         head = check_fields(fields, self._untrimmed)
-        if size > _MAX_REMEMBERED_BLOCK:
+        if size > _MAX_CACHED_BLOCK:
             return head
-        if len(self._heads) >= _REMEMBERED_HEADS:
+        if len(self._heads) >= _MAX_CACHED_HEADS:
             self._heads.clear()
         self._heads[id(fields)] = fields, head
         return head
@@ -120,7 +120,9 @@ class InboundFields(InboundContent):
 
     def _receive_trailers(self, stream: Stream, head: Head, *, is_end: bool) -> None:
         if head.pseudo or not is_end:
-            raise MalformedMessage("expected trailers that end the stream, without pseudo-fields")
+            raise MalformedMessage(
+                "expected trailers that end the stream, without pseudo-header fields"
+            )
         if stream.length is not None or stream.is_bodiless:
             self._check_length(stream, is_end=True)
         stream.receiver.receive_trailers(head.fields)

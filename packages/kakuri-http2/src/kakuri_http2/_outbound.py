@@ -34,8 +34,8 @@ OUTPUT_AT_ONCE = 256 << 10
 LARGEST_HEADER_LIST = (1 << 32) - 1
 """SETTINGS_MAX_HEADER_LIST_SIZE of a peer that has not set it."""
 
-_REMEMBERED_STREAMS = 256
-_REMEMBERED_HEADS = 64
+_MAX_ENDED_STREAMS = 256
+_MAX_CACHED_HEADS = 64
 
 
 class StreamError(Exception):
@@ -53,13 +53,13 @@ class Outbound:
         self.limits = limits
         self._encoder = Encoder()
         self._streams: dict[int, Stream] = {}
-        # The last streams that ended, for frames that still arrive for them.
+        # The streams that ended last, for frames that still arrive for them.
         self._ended: OrderedDict[int, Stream] = OrderedDict()
         self._events: deque[Event] = deque()
         self._out: list[bytes | memoryview] = []
         self._control_frames = 0  # in _out
-        self._ready: deque[Stream] = deque()  # have something queued
-        self._held: deque[Stream] = deque()  # those that only the connection's window blocks
+        self._ready: deque[Stream] = deque()  # streams that have something queued
+        self._blocked: deque[Stream] = deque()  # those that only the connection's window blocks
         self._queued = 0  # bytes of content in the queues of all streams
         self._room = OUTPUT_AT_ONCE
         self._due_updates = 0  # WINDOW_UPDATE frames that our content justifies
@@ -101,7 +101,7 @@ class Outbound:
             and size <= stream.send_window
             and size <= self._send_window
             and size <= self._room
-            and not (stream.queue or self._ready or self._held)
+            and not (stream.queue or self._ready or self._blocked)
         ):
             self._write_frame(stream, content, size, is_end=is_end)
         else:
@@ -109,7 +109,7 @@ class Outbound:
 
     def _send_trailers(self, message: Trailers) -> None:
         if self._checked_fields(message.fields).pseudo:
-            raise LocalProtocolError("expected trailers without pseudo-fields")
+            raise LocalProtocolError("expected trailers without pseudo-header fields")
         stream = self._stream_to_send(message.stream)
         if stream is None:
             return
@@ -182,7 +182,7 @@ class Outbound:
                 raise LocalProtocolError(str(error)) from error
             except TypeError as error:
                 raise TypeError(f"expected bytes in all fields, got {fields!r:.200}") from error
-            if len(self._checked) >= _REMEMBERED_HEADS:
+            if len(self._checked) >= _MAX_CACHED_HEADS:
                 self._checked.clear()
             self._checked[fields] = head
         return head
@@ -192,7 +192,7 @@ class Outbound:
     @property
     def has_output(self) -> bool:
         """Whether `data_to_send` may return anything."""
-        return bool(self._out or self._ready or self._held)
+        return bool(self._out or self._ready or self._blocked)
 
     def data_to_send(self) -> bytes:
         """Return the bytes to write to the peer, and clear them.
@@ -201,7 +201,7 @@ class Outbound:
         at most `OUTPUT_AT_ONCE` bytes of content; call this again after writing it, until it is
         empty.
         """
-        if self._ready or self._held:
+        if self._ready or self._blocked:
             self._write_content()
         out, self._out = self._out, []
         self._control_frames = 0
@@ -210,10 +210,10 @@ class Outbound:
         return out[0] if len(out) == 1 and isinstance(out[0], bytes) else b"".join(out)
 
     def _write_content(self) -> None:
-        ready, held = self._ready, self._held
+        ready, blocked = self._ready, self._blocked
         while self._room > 0:
-            if held and self._send_window > 0:
-                stream = held.popleft()
+            if blocked and self._send_window > 0:
+                stream = blocked.popleft()
             elif ready:
                 stream = ready.popleft()
             else:
@@ -250,7 +250,7 @@ class Outbound:
                 stream.reports_drained = True
                 if stream.send_window > 0:  # else a WINDOW_UPDATE of the stream schedules it again
                     stream.is_scheduled = True
-                    self._held.append(stream)
+                    self._blocked.append(stream)
                 return False
             view = memoryview(content)
             queue[0] = view[allowed:], (), is_end
@@ -302,18 +302,18 @@ class Outbound:
             if self._own_resets:
                 self._own_resets -= 1
         if stream.unread:
-            self._give_credit(stream.unread)
+            self._return_credit(stream.unread)
             stream.unread = 0
         stream.receiver = DROPPED
 
     def _remember(self, stream: Stream) -> None:
         """Remember how a stream ended, for frames that still arrive for it."""
         self._ended[stream.number] = stream
-        if len(self._ended) > _REMEMBERED_STREAMS:
+        if len(self._ended) > _MAX_ENDED_STREAMS:
             self._ended.popitem(last=False)
 
-    def _give_credit(self, amount: int) -> None:
-        """Count content as read on the connection; implemented by the receiving half."""
+    def _return_credit(self, amount: int) -> None:
+        """Return the connection's credit for content; implemented by the receiving half."""
         raise NotImplementedError
 
     def reset(self, stream: int, code: ErrorCode = ErrorCode.CANCEL) -> None:

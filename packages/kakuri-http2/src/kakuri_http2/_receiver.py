@@ -32,7 +32,7 @@ class Receiver(Protocol):
         """Process the early end of the stream."""
 
     def drained(self) -> None:
-        """Note that all queued content was sent, after some of it had to wait."""
+        """Process the end of a wait: all queued content was sent, after some of it had to wait."""
 
 
 class QueuedEvents:

@@ -41,12 +41,14 @@ class ServerConnection(Connection):
     def receive_data(self, data: bytes) -> None:
         """Process bytes from the client; `next_event` returns the events."""
         if not self._has_preface and not self._is_over:
-            wanted = len(frames.PREFACE) - len(self._preface)
-            self._preface += data[:wanted]
-            data = data[wanted:]
+            missing = len(frames.PREFACE) - len(self._preface)
+            self._preface += data[:missing]
+            data = data[missing:]
             if not frames.PREFACE.startswith(self._preface):
                 self._fail(
-                    RemoteProtocolError(f"expected the preface of HTTP/2, got {self._preface!r}")
+                    RemoteProtocolError(
+                        f"expected the HTTP/2 connection preface, got {self._preface!r}"
+                    )
                 )
                 return
             self._has_preface = len(self._preface) == len(frames.PREFACE)
@@ -83,7 +85,7 @@ class ServerConnection(Connection):
             self._receive_late_headers(number)
             return None
         if number % 2 == 0:
-            raise RemoteProtocolError(f"expected an odd number of a client's stream, got {number}")
+            raise RemoteProtocolError(f"expected an odd number for a client's stream, got {number}")
         if self._is_going_away:  # the client knows from GOAWAY that it was not processed
             if number not in self._ended:
                 window = self.limits.stream_window

@@ -14,8 +14,8 @@ from kakuri_http2.hpack._tables import STATIC_TABLE
 MAX_INTEGER_BYTES = 5
 """Maximum bytes of an integer after the first: 35 bits, more than any index or length needs."""
 
-_MAX_REMEMBERED = 64
-_MAX_REMEMBERED_LENGTH = 1024
+_MAX_CACHED = 64
+_MAX_CACHED_LENGTH = 1024
 
 
 class Decoder:
@@ -34,8 +34,8 @@ class Decoder:
         self._must_update = False
         self.max_list_size = max_list_size
         # Results for blocks that did not change the table; valid until the table changes.
-        self._known: dict[bytes, tuple[Field, ...]] = {}
-        self._known_generation = 0
+        self._cached: dict[bytes, tuple[Field, ...]] = {}
+        self._cached_generation = 0
 
     @property
     def table(self) -> DynamicTable:
@@ -61,8 +61,8 @@ class Decoder:
             HeaderListTooLarge: The fields exceed `max_list_size`. The whole block was processed, so
                 the connection remains usable.
         """
-        if self._known_generation == self._table.generation and not self._must_update:
-            known = self._known.get(block)
+        if self._cached_generation == self._table.generation and not self._must_update:
+            known = self._cached.get(block)
             if known is not None:
                 return known
         before = self._table.generation
@@ -70,11 +70,11 @@ class Decoder:
             fields = self._decode(block)
         except IndexError:
             raise HPACKError("expected the rest of a field, got the end of the block") from None
-        if self._table.generation == before and len(block) <= _MAX_REMEMBERED_LENGTH:
-            if self._known_generation != before or len(self._known) >= _MAX_REMEMBERED:
-                self._known.clear()
-                self._known_generation = before
-            self._known[block] = fields
+        if self._table.generation == before and len(block) <= _MAX_CACHED_LENGTH:
+            if self._cached_generation != before or len(self._cached) >= _MAX_CACHED:
+                self._cached.clear()
+                self._cached_generation = before
+            self._cached[block] = fields
         return fields
 
     def _decode(self, block: bytes) -> tuple[Field, ...]:

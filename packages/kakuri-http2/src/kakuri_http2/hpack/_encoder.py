@@ -22,7 +22,7 @@ comparing sizes (RFC 7541 section 7.1)."""
 CHANGING = frozenset({b"content-length", b":path", b"etag", b"date", b"age"})
 """Names whose values are rarely repeated, so that they would only evict others from the table."""
 
-_MAX_REMEMBERED = 64
+_MAX_CACHED = 64
 
 
 class Encoder:
@@ -36,15 +36,16 @@ class Encoder:
                 applies, which is 4096 by default.
             indexes_paths: Whether to index `:path`, for clients that use few paths.
         """
-        self._wanted_size = table_size
+        self._own_max_size = table_size
         self._table = SearchableTable(min(table_size, 4096))
         self._updates: list[int] = [] if table_size >= 4096 else [table_size]
         self._changing = CHANGING - {b":path"} if indexes_paths else CHANGING
-        # Encoded blocks, valid until the table changes. A tuple that is passed again as the same
-        # object is found without hashing its fields. The flag is the argument `indexes`.
-        self._known: dict[tuple[tuple[Field, ...], bool], bytes] = {}
-        self._same: dict[int, tuple[tuple[Field, ...], bool, bytes]] = {}
-        self._known_generation = 0
+        # Encoded blocks, valid until the table changes, by the fields and the argument `indexes`.
+        # If the same tuple is passed again, its block is found by its id, without hashing the
+        # fields.
+        self._cached: dict[tuple[tuple[Field, ...], bool], bytes] = {}
+        self._cached_by_id: dict[int, tuple[tuple[Field, ...], bool, bytes]] = {}
+        self._cached_generation = 0
 
     @property
     def table(self) -> DynamicTable:
@@ -53,7 +54,7 @@ class Encoder:
 
     def limit_table_size(self, size: int) -> None:
         """Apply the peer's SETTINGS_HEADER_TABLE_SIZE; the next block begins with an update."""
-        size = min(size, self._wanted_size)
+        size = min(size, self._own_max_size)
         if size != self._table.max_size:
             # The smallest size in between has to be signaled, too (section 4.2).
             self._updates = [*([min(self._updates)] if self._updates else []), size]
@@ -69,15 +70,15 @@ class Encoder:
             indexes: Whether to add fields to the table; False for values that are rarely repeated.
         """
         listed = tuple(fields)
-        if self._known_generation == self._table.generation and not self._updates:
-            same = self._same.get(id(listed))
+        if self._cached_generation == self._table.generation and not self._updates:
+            same = self._cached_by_id.get(id(listed))
             if same is not None and same[0] is listed and same[1] is indexes:
                 return same[2]
-            known = self._known.get((listed, indexes))
+            known = self._cached.get((listed, indexes))
             if known is not None:
-                self._same[id(listed)] = listed, indexes, known
-                if len(self._same) > _MAX_REMEMBERED:
-                    self._same.clear()
+                self._cached_by_id[id(listed)] = listed, indexes, known
+                if len(self._cached_by_id) > _MAX_CACHED:
+                    self._cached_by_id.clear()
                 return known
         before = self._table.generation
         block = bytearray()
@@ -91,11 +92,11 @@ class Encoder:
             is_plain &= type(field) is tuple
         data = bytes(block)
         if self._table.generation == before and is_plain and not has_updates:
-            if self._known_generation != before or len(self._known) >= _MAX_REMEMBERED:
-                self._known.clear()
-                self._same.clear()
-                self._known_generation = before
-            self._known[listed, indexes] = data
+            if self._cached_generation != before or len(self._cached) >= _MAX_CACHED:
+                self._cached.clear()
+                self._cached_by_id.clear()
+                self._cached_generation = before
+            self._cached[listed, indexes] = data
         return data
 
     def _encode(self, block: bytearray, field: Field, *, indexes: bool) -> None:

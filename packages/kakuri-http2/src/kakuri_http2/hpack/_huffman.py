@@ -9,8 +9,8 @@ from kakuri_http2._errors import HPACKError
 from kakuri_http2.hpack._tables import HUFFMAN_CODES
 
 _EOS = 256
-_MAX_REMEMBERED = 512
-_MAX_REMEMBERED_LENGTH = 64
+_MAX_CACHED = 512
+_MAX_CACHED_LENGTH = 64
 
 
 class _Node:
@@ -70,7 +70,7 @@ def decode(data: bytes) -> bytes:
     if not node.is_padding:
         raise HPACKError("expected Huffman padding of at most seven ones")
     text = b"".join(pieces)
-    _remember(_decoded, data, text)
+    _cache(_decoded, data, text)
     return text
 
 
@@ -98,7 +98,7 @@ def encode(text: bytes) -> bytes:
     bits = "".join([_CODES[byte] for byte in text])
     padding = -len(bits) % 8
     data = int(bits + "1" * padding, 2).to_bytes((len(bits) + padding) // 8, "big") if bits else b""
-    _remember(_encoded, text, data)
+    _cache(_encoded, text, data)
     return data
 
 
@@ -107,9 +107,9 @@ def encoded_length(text: bytes) -> int:
     return (sum([_LENGTHS[byte] for byte in text]) + 7) // 8
 
 
-def _remember(known: dict[bytes, bytes], key: bytes, value: bytes) -> None:
+def _cache(known: dict[bytes, bytes], key: bytes, value: bytes) -> None:
     """Cache a result. When the cache is full, it is cleared; common results return soon."""
-    if len(key) <= _MAX_REMEMBERED_LENGTH:
-        if len(known) >= _MAX_REMEMBERED:
+    if len(key) <= _MAX_CACHED_LENGTH:
+        if len(known) >= _MAX_CACHED:
             known.clear()
         known[key] = value
