@@ -166,7 +166,7 @@ async def test_repeated_timeout_is_part_of_the_prepared_head(tmp_path):
             assert more == ()
 
 
-async def test_many_different_timeouts_are_sent_and_few_remembered(tmp_path):
+async def test_number_of_cached_timeouts_is_bounded(tmp_path):
     timeouts = []
 
     async def handler(request, call):
@@ -184,7 +184,7 @@ async def test_many_different_timeouts_are_sent_and_few_remembered(tmp_path):
     assert timeouts == pytest.approx([100.0 + number for number in range(200)], abs=5)
 
 
-async def test_many_different_metadata_are_sent_and_few_heads_remembered(monkeypatch):
+async def test_number_of_cached_heads_with_metadata_is_bounded(monkeypatch):
     network = Network(monkeypatch)
     async with Channel("unix:/played") as channel:
         for number in range(200):

@@ -189,7 +189,7 @@ async def test_second_goaway_ends_the_streams_that_the_first_one_spared(channel,
     assert await asyncio.gather(*calls) == [EchoResponse(text="hello")] * 2
 
 
-async def test_call_is_sent_again_once_only(channel, network):
+async def test_call_is_retried_only_once(channel, network):
     _, (call,) = await started(channel, network)
     for number in range(2):
         peer = await network.peer(number)
@@ -200,7 +200,9 @@ async def test_call_is_sent_again_once_only(channel, network):
     assert caught.value.processed is Processed.NO
 
 
-async def test_server_that_ends_each_connection_at_once_is_connected_to_with_back_off(network):
+async def test_server_that_ends_every_connection_immediately_is_reconnected_to_with_back_off(
+    network,
+):
     network.opening = frames.settings_frame({}) + frames.goaway(0, 0, b"")
     async with Channel("127.0.0.1:1", backoff=Backoff(first=60.0, longest=60.0)) as channel:
         for _ in range(20):
@@ -211,7 +213,7 @@ async def test_server_that_ends_each_connection_at_once_is_connected_to_with_bac
 
 
 @pytest.mark.parametrize("kind", ["status alone", "stream"])
-async def test_connection_that_ends_after_any_response_is_made_again_at_once(network, kind):
+async def test_connection_that_ends_after_any_response_is_replaced_immediately(network, kind):
     backoff = Backoff(first=60.0, longest=60.0)
     async with Channel("unix:/played", backoff=backoff) as channel:
         for number in range(5):
@@ -235,7 +237,7 @@ async def test_connection_that_ends_after_any_response_is_made_again_at_once(net
     [(max, [66.0, 132.0, 165.0, 165.0]), (min, [54.0, 108.0, 135.0, 135.0])],
     ids=["longest", "shortest"],
 )
-async def test_wait_after_a_failure_grows_up_to_its_limit_and_is_reset_by_success(
+async def test_back_off_grows_up_to_its_limit_and_is_reset_by_success(
     network, monkeypatch, pick, waits
 ):
     monkeypatch.setattr(random, "uniform", lambda *ends: pick(ends))
@@ -372,7 +374,7 @@ async def test_reset_after_the_trailers_changes_nothing(channel, network, code):
     assert await second == EchoResponse(text="hello")
 
 
-async def test_refused_stream_is_sent_again_and_gets_its_response(channel, network):
+async def test_refused_call_is_retried_and_gets_its_response(channel, network):
     peer, (call,) = await started(channel, network)
     peer.send(peer.reset(1, ErrorCode.REFUSED_STREAM))
     await turns(lambda: peer.streams == [1, 3])
@@ -395,7 +397,7 @@ async def test_call_that_streams_and_is_refused_after_its_head_may_have_been_pro
     assert caught.value.processed is Processed.UNKNOWN
 
 
-async def test_stream_that_is_refused_after_its_head_is_not_sent_again(channel, network):
+async def test_stream_that_is_refused_after_its_head_is_not_retried(channel, network):
     peer, (call,) = await started(channel, network)
     peer.send(peer.head(1), peer.reset(1, ErrorCode.REFUSED_STREAM))
     with pytest.raises(Unavailable) as caught:
@@ -590,7 +592,7 @@ async def outcome(channel, network, *pieces):
     return caught.value
 
 
-def good_head(peer):
+def valid_head(peer):
     return peer.head(1)
 
 
@@ -598,33 +600,33 @@ def good_message(peer):
     return peer.message(1, HELLO)
 
 
-def good_trailers(peer):
+def valid_trailers(peer):
     return peer.trailers(1)
 
 
 @pytest.mark.parametrize(
     ("pieces", "code", "text"),
     [
-        ((good_head, good_message, good_message, good_trailers), StatusCode.INTERNAL, "got more"),
-        ((good_head, good_trailers), StatusCode.INTERNAL, "got none"),
+        ((valid_head, good_message, good_message, valid_trailers), StatusCode.INTERNAL, "got more"),
+        ((valid_head, valid_trailers), StatusCode.INTERNAL, "got none"),
         (
-            (good_head, lambda peer: peer.data(1, b"\0\0\0\0\5abc"), good_trailers),
+            (valid_head, lambda peer: peer.data(1, b"\0\0\0\0\5abc"), valid_trailers),
             StatusCode.INTERNAL,
             "cut off",
         ),
-        ((good_head, lambda peer: peer.data(1, b"\0\0\0"), good_trailers), StatusCode.INTERNAL, "cut"),
+        ((valid_head, lambda peer: peer.data(1, b"\0\0\0"), valid_trailers), StatusCode.INTERNAL, "cut"),
         (
-            (good_head, good_message, lambda peer: peer.trailers(1, ((b"x-y", b"z"),))),
+            (valid_head, good_message, lambda peer: peer.trailers(1, ((b"x-y", b"z"),))),
             StatusCode.UNKNOWN,
             "no grpc-status",
         ),
         (
-            (good_head, lambda peer: peer.data(1, b"\0\0\0\0\0", end=True)),
+            (valid_head, lambda peer: peer.data(1, b"\0\0\0\0\0", end=True)),
             StatusCode.UNKNOWN,
             "no grpc-status",
         ),
-        ((good_head, lambda peer: peer.data(1, b"\1\0\0\0\0")), StatusCode.INTERNAL, "compression"),
-        ((good_head, lambda peer: peer.message(1, b"\xff"), good_trailers), StatusCode.INTERNAL, "not a"),
+        ((valid_head, lambda peer: peer.data(1, b"\1\0\0\0\0")), StatusCode.INTERNAL, "compression"),
+        ((valid_head, lambda peer: peer.message(1, b"\xff"), valid_trailers), StatusCode.INTERNAL, "not a"),
         (
             (
                 lambda peer: peer.head(1, ((b":status", b"503"), (b"content-type", b"text/html"))),
@@ -644,12 +646,12 @@ def good_trailers(peer):
             "text/html",
         ),
         (
-            (lambda peer: peer.head(1, (*GOOD_HEAD, (b"x-bin", b"?"))), good_message, good_trailers),
+            (lambda peer: peer.head(1, (*GOOD_HEAD, (b"x-bin", b"?"))), good_message, valid_trailers),
             StatusCode.INTERNAL,
             "base64",
         ),
         (
-            (good_head, lambda peer: peer.trailers(1, ((b"grpc-status", b"5"),))),
+            (valid_head, lambda peer: peer.trailers(1, ((b"grpc-status", b"5"),))),
             StatusCode.NOT_FOUND,
             "",
         ),
@@ -671,7 +673,7 @@ async def test_invalid_response_fails_the_call_and_not_the_connection(
 
 async def test_announced_message_of_4_gib_fails_the_call_before_it_arrives(channel, network):
     error = await outcome(
-        channel, network, good_head, lambda peer: peer.data(1, b"\0\xff\xff\xff\xff")
+        channel, network, valid_head, lambda peer: peer.data(1, b"\0\xff\xff\xff\xff")
     )
     assert isinstance(error, MessageTooLarge)
     assert error.size == 0xFFFFFFFF
@@ -745,8 +747,8 @@ async def test_status_message_keeps_the_spaces_at_its_ends(channel, network):
         ((lambda peer: peer.data(1, b"\0\xff\xff\xff\xff"),), MessageTooLarge, "4294967295"),
         ((lambda peer: peer.data(1, b"\1\0\0\0\0"),), StatusError, "compression"),
         ((lambda peer: peer.message(1, b"\xff"),), StatusError, "not a"),
-        ((lambda peer: peer.data(1, b"\0\0\0\0\5abc"), good_trailers), StatusError, "cut off"),
-        ((lambda peer: peer.data(1, b"\0\0\0"), good_trailers), StatusError, "cut off"),
+        ((lambda peer: peer.data(1, b"\0\0\0\0\5abc"), valid_trailers), StatusError, "cut off"),
+        ((lambda peer: peer.data(1, b"\0\0\0"), valid_trailers), StatusError, "cut off"),
         ((lambda peer: peer.trailers(1, ((b"x-y", b"z"),)),), StatusError, "no grpc-status"),
         (
             (lambda peer: peer.trailers(1, ((b"grpc-status", b"5"), (b"grpc-message", b"lost"))),),

@@ -60,7 +60,7 @@ async def test_silent_peer_that_acknowledges_pings_keeps_its_calls():
 
 
 @pytest.mark.parametrize(("count", "expected"), [(0, "got none"), (2, "got more")])
-async def test_unary_call_with_no_or_several_responses_is_an_internal_error(
+async def test_unary_call_with_no_or_several_responses_fails_with_internal(
     tmp_path, count, expected
 ):
     unary = Method(DOWN.path, EchoRequest, EchoResponse)

@@ -281,7 +281,7 @@ async def test_late_calls_ping_once_in_five_minutes_unless_the_server_sends_some
     assert pings(peer) == 3
 
 
-async def test_keepalive_ping_under_way_is_the_one_that_decides(called):
+async def test_late_call_waits_for_a_keepalive_ping_in_progress_and_sends_no_other(called):
     peer, call = called
     silent(peer, 31)
     peer.driver.call_expired(peer.driver.loop.time() - 31)

@@ -126,7 +126,7 @@ class UnreadTransport(asyncio.Transport):
         self.aborted.set()
 
 
-async def test_connection_that_made_room_is_aborted_if_its_client_does_not_read_that():
+async def test_evicted_connection_is_aborted_if_its_client_does_not_read_the_goaway():
     connection, transport = Server()._new_connection(), UnreadTransport()
     connection.limits = ServerLimits(write_timeout=0.01)
     connection.connection_made(transport)
@@ -241,7 +241,7 @@ async def test_client_that_reads_nothing_is_aborted(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["a", "a" * 100_000])
-async def test_calls_end_while_connections_wait_for_their_turn(tmp_path, text):
+async def test_calls_complete_while_connections_wait_for_their_turn(tmp_path, text):
     async with (
         await started(tmp_path, turn_time=1e-9, slice_time=1e-9) as server,
         Channel(server.where) as one,

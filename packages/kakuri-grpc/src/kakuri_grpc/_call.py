@@ -1,4 +1,4 @@
-"""One call, seen from the client: messages in both directions, and how it ends."""
+"""A streaming call on the client's side."""
 
 import asyncio
 from copy import copy
@@ -34,13 +34,13 @@ Response = TypeVar("Response")
 class Call(Generic[Request, Response]):
     """A call that was started by `Channel.stream`.
 
-    It is an async context manager, and leaving it before the call is complete cancels the call. As
-    an async iterator it yields the server's messages and raises what the call ended with. Not
-    reading holds the server back.
+    It is an async context manager: leaving the block before the call is complete cancels the call.
+    It is also an async iterator over the server's messages, which raises the error with which the
+    call ended. While the caller does not read messages, flow control makes the server wait.
 
     Attributes:
-        metadata: What the server sent before its first message; None until then.
-        trailers: What the server sent at the end; None until then.
+        metadata: The server's initial metadata; None until the head of the response has arrived.
+        trailers: The server's trailing metadata; None until the call has ended.
         deadline: When the call has to end, by the clock of the event loop.
     """
 
@@ -90,13 +90,13 @@ class Call(Generic[Request, Response]):
         return response
 
     async def send(self, request: Request, *, end: bool = False) -> None:
-        """Send a message; waits while the server does not take what was sent before.
+        """Send a message; wait while the server does not read earlier ones.
 
         Raises:
             MessageTooLarge: The message exceeds `Limits.sent`.
-            LocalError: This side has ended the messages.
-            StatusError: The call has ended; `receive` raises the same.
-            DeadlineExceeded: The time is over.
+            LocalError: This side has already closed its sending side.
+            StatusError: The call has ended; `receive` raises the same error.
+            DeadlineExceeded: The deadline has passed.
         """
         try:
             data = await self._codec.encode(request, self._method.request, self.deadline)
@@ -110,9 +110,9 @@ class Call(Generic[Request, Response]):
             await self.send_framed(b"", end=True)
 
     async def send_framed(self, data: bytes, *, end: bool) -> None:
-        """Send a message that has its prefix."""
+        """Send a message that already has its prefix."""
         if self._is_half_closed:
-            raise LocalError("the messages of this call were ended")
+            raise LocalError("this side of the call has already ended")
         self._is_half_closed = end
         try:
             if len(data) < _SMALL and end:
@@ -120,7 +120,7 @@ class Call(Generic[Request, Response]):
             else:
                 await self._exchange.send(data, end=end)
         except ExchangeEnded as ended:
-            if not self._exchange.is_complete:  # else the response says how it ended
+            if not self._exchange.is_complete:  # otherwise, the response has the status
                 raise self._error_of_early_end(ended) from None
 
     async def receive(self) -> Response | None:
@@ -128,7 +128,7 @@ class Call(Generic[Request, Response]):
 
         Raises:
             StatusError: The call has ended with another status.
-            DeadlineExceeded: The time is over.
+            DeadlineExceeded: The deadline has passed.
             MessageTooLarge: The message exceeds `Limits.received`; the call is cancelled.
         """
         if self._error is not None:
@@ -175,7 +175,7 @@ class Call(Generic[Request, Response]):
         self._driver.deadlines.discard(self)
         fields = self._exchange.trailers
         if not fields and self._exchange.head is not None:
-            fields = self._exchange.head.fields  # a status without messages comes in the head
+            fields = self._exchange.head.fields  # without messages, the head has the status
         self.trailers = read_metadata(fields)
         try:
             check_trailers(fields, self._timeout)
@@ -201,12 +201,12 @@ class Call(Generic[Request, Response]):
         return response
 
     def cancel(self) -> None:
-        """End the call, unless it is complete."""
+        """Cancel the call, unless it is complete."""
         self._driver.deadlines.discard(self)
         if not self._exchange.is_complete or not self._is_half_closed:
             self._exchange.cancel(ErrorCode.CANCEL)
         if self._error is None and self.trailers is None:
-            self._error = status_error(StatusCode.CANCELLED, "the call was cancelled here")
+            self._error = status_error(StatusCode.CANCELLED, "the caller cancelled the call")
 
     def expire(self) -> None:
         """End the call at its deadline."""
@@ -220,9 +220,10 @@ class Call(Generic[Request, Response]):
         self._exchange.cancel(ErrorCode.CANCEL)
 
     def _error_to_raise(self) -> Exception:
-        """Return a copy of what the call failed with.
+        """Return a copy of the error with which the call failed.
 
-        A raised error holds the frames of its traceback, and they hold the call.
+        The original would keep the frames of its traceback alive, and these would keep the call
+        alive.
         """
         return copy(cast("Exception", self._error))
 

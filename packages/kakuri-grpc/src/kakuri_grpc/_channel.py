@@ -299,7 +299,7 @@ def _remaining(
 ) -> float | None:
     """Return the seconds until a deadline; the whole timeout if hardly any time has passed.
 
-    The driver remembers the encoded heads of requests with a timeout that is used again.
+    The driver caches the encoded heads of requests whose timeout is used again.
     """
     if timeout is None:
         return None

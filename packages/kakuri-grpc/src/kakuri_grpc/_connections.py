@@ -52,7 +52,7 @@ class Connections:
         self._limits = limits
         self._backoff = backoff
         self._keepalive = keepalive
-        self._next = 0  # endpoint
+        self._next_endpoint = 0
         self._draining: set[ChannelDriver] = set()
         self._attempt: asyncio.Task[ChannelDriver | None] | None = None
         self._delay = backoff.first
@@ -61,7 +61,7 @@ class Connections:
 
     @property
     def state(self) -> ChannelState:
-        """What the channel is doing about its connection."""
+        """The state of the channel's connection."""
         if self.is_closed:
             return ChannelState.SHUTDOWN
         if self.current is not None and self.current.connection.accepts_streams:
@@ -133,12 +133,12 @@ class Connections:
         """Try each endpoint once, beginning after the one tried last."""
         error: ConnectFailed | None = None
         for _ in self._endpoints:
-            endpoint = self._endpoints[self._next % len(self._endpoints)]
+            endpoint = self._endpoints[self._next_endpoint % len(self._endpoints)]
             try:
                 return await self._connect_to(endpoint)
             except ConnectFailed as failed:
                 error = failed
-                self._next += 1
+                self._next_endpoint += 1
         assert error is not None
         raise error
 
@@ -151,13 +151,13 @@ class Connections:
             interval = self.current.interval  # a server may have asked for fewer pings
         keepalive = Keepalive(interval=interval, timeout=self._keepalive.timeout)
 
-        def make() -> ChannelDriver:
+        def new_driver() -> ChannelDriver:
             return ChannelDriver(
                 authority.encode(), scheme, self._limits, keepalive, self._going_away
             )
 
         timeout = self._backoff.connect
-        driver = await connect(endpoint, make, timeout=timeout, tls=self._tls)
+        driver = await connect(endpoint, new_driver, timeout=timeout, tls=self._tls)
         try:
             async with asyncio.timeout(timeout):
                 await driver.ready()

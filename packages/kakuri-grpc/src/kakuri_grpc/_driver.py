@@ -61,9 +61,9 @@ class ChannelDriver(ClientDriver):
             `too_many_pings`; the channel's next connection inherits it.
         deadlines: The deadlines of its calls.
         has_responded: Whether a call got a response, with any status.
-        good_head: Fields of the last valid head of a gRPC response. Equal header blocks decode to
-            the same object, so repeated heads are not checked again.
-        good_trailers: Fields of the last trailers with status OK, for the same purpose.
+        valid_head: Fields of the last valid head of a gRPC response. Equal header blocks decode to
+            the same tuple, so repeated heads are not checked again.
+        valid_trailers: Fields of the last trailers with status OK, for the same purpose.
     """
 
     def __init__(
@@ -87,13 +87,13 @@ class ChannelDriver(ClientDriver):
         self.loop: asyncio.AbstractEventLoop = self._loop
         self.deadlines: Deadlines = Deadlines(self._loop)
         self.has_responded = False
-        self.good_head: Fields | None = None
-        self.good_trailers: Fields | None = None
+        self.valid_head: Fields | None = None
+        self.valid_trailers: Fields | None = None
         self._going_away = going_away
         self._authority = authority
         self._scheme = scheme
         self._heads: dict[_Key, tuple[PreparedRequest, Fields]] = {}
-        self._seen: set[_Key] = set()  # with timeouts that were sent once
+        self._seen: set[_Key] = set()  # requests with a timeout that were sent once
         self._is_ready = self._loop.create_future()
         self._idle_waiter: asyncio.Future[None] | None = None
         self._closes_when_idle = False
@@ -208,7 +208,7 @@ class ChannelDriver(ClientDriver):
         head = Request(b"POST", path.encode(), self._authority, (*_HEAD, *fields), self._scheme)
         return self.connection.prepare(head)
 
-    # Begin and end of the connection.
+    # The start and the end of the connection.
 
     async def ready(self) -> None:
         """Wait for the server's SETTINGS.

@@ -4,7 +4,7 @@ GRPCError
 ├── StatusError                  the server responded with a status other than OK
 │   ├── NotFound, AlreadyExists, …   one class for each status that callers handle
 │   └── Unavailable              no response; `processed` says whether the call can be repeated
-├── DeadlineExceeded (TimeoutError)   the time for the call is over; the server may have acted
+├── DeadlineExceeded (TimeoutError)   the deadline has passed; the server may have acted
 ├── MessageTooLarge (ValueError)      a message exceeds one of the limits
 └── LocalError (RuntimeError)    the operation is not possible now
 """

@@ -44,13 +44,13 @@ _HEAD = ((b"content-type", b"application/grpc"),)
 
 
 class ServerCall:
-    """A call as its handler sees it, apart from its messages.
+    """The call that a handler responds to: its metadata, deadline and trailers.
 
     Attributes:
         path: Path of the method.
-        metadata: What the client sent along.
+        metadata: The client's metadata.
         deadline: When the client stops waiting, by `time.monotonic()`; None if it waits forever.
-        trailers: Metadata to send at the end; a handler may set it.
+        trailers: Trailing metadata, sent with the status; a handler may set it.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class ServerCall:
         return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
 
     def send_metadata(self, metadata: Metadata = ()) -> None:
-        """Send metadata before the first message; without this call, it is empty."""
+        """Send initial metadata, before the first message; without this call, it is empty."""
         if not self._has_head:
             self._exchange.respond(200, (*_HEAD, *encode_metadata(metadata)))
             self._has_head = True
@@ -81,7 +81,7 @@ class ServerCall:
         await self._exchange.send(data)
 
     def finish(self, code: StatusCode, message: str = "") -> None:
-        """Send the status."""
+        """End the call with a status."""
         status: tuple[tuple[bytes, bytes], ...] = ((b"grpc-status", b"%d" % code),)
         if message:
             status += ((b"grpc-message", encode_message(message)),)
@@ -94,20 +94,20 @@ class ServerCall:
 
 
 class Server:
-    """Handles calls of the methods that were added.
+    """A server that calls a handler for each call of a method.
 
-    A handler of a method in which
+    Add methods and their handlers with `add`, then call `listen`. The kind of handler depends on
+    which sides of the method stream:
 
-    - neither side streams: `async def handler(request, call) -> response`
-    - the server streams: `async def handler(request, call)`, an async generator of responses
-    - the client streams: `async def handler(requests, call) -> response`; `requests` is an async
-      iterator
-    - both stream: `async def handler(requests, call)`, an async generator
+    - Neither: `async def handler(request, call) -> response`.
+    - The server: `async def handler(request, call)`, an async generator of responses.
+    - The client: `async def handler(requests, call) -> response`; `requests` is an async iterator.
+    - Both: `async def handler(requests, call)`, an async generator of responses.
 
     A handler that raises a StatusError, such as `NotFound("no order 7")`, ends its call with that
-    status. Any other exception is logged and ends it with INTERNAL; the client does not see what it
-    says. When the client's deadline is over, or it has cancelled the call, the handler is
-    cancelled, but only once: a second cancellation would interrupt its cleanup.
+    status. Any other exception is logged and ends the call with INTERNAL, without the text of the
+    exception. If the deadline passes or the client cancels the call, the handler is cancelled, but
+    only once, because a second cancellation would interrupt its cleanup.
     """
 
     def __init__(self, limits: Limits | None = None) -> None:
@@ -127,9 +127,9 @@ class Server:
         """Register the handler of a method.
 
         Raises:
-            TypeError: The handler is not of the kind that the method needs, or the method is not a
-                Method.
-            ValueError: The method has a handler already.
+            TypeError: The method is not a Method, or the handler is not a coroutine function (an
+                async generator function if the server streams).
+            ValueError: The method already has a handler.
         """
         if not isinstance(method, Method):
             raise TypeError(f"expected a Method, got {method!r:.80}")
@@ -141,18 +141,18 @@ class Server:
             raise TypeError(f"expected {kind} as the handler of {method.path}, got {handler!r}")
         path = method.path.encode()
         if path in self._methods:
-            raise ValueError(f"{method.path} has a handler already")
+            raise ValueError(f"{method.path} already has a handler")
         self._methods[path] = method, handler
 
     async def listen(self, endpoint: Endpoint | str, *, tls: ServerTLS | None = None) -> Endpoint:
         """Listen on an endpoint, and return it with the port that the kernel chose.
 
-        A Unix socket is only for this user and root. One that a killed process has left is
-        replaced, and `close` removes the file.
+        Only this user and root can connect to a Unix socket. A socket file that a killed process
+        left is replaced, and `close` removes the file.
 
         Raises:
-            OSError: The endpoint is taken, or may not be used (`kakuri_tcp.ListenFailed`).
-            TypeError: An argument is of another type.
+            OSError: The endpoint is in use or not permitted (`kakuri_tcp.ListenFailed`).
+            TypeError: An argument has the wrong type.
         """
         where = parsed_endpoint(endpoint)
         if tls is not None and not isinstance(tls, ServerTLS):
@@ -162,7 +162,7 @@ class Server:
         return server.endpoint
 
     async def close(self, grace: float = 0.0) -> None:
-        """Accept no more calls; those that run get `grace` seconds to end."""
+        """Accept no more calls, wait up to `grace` seconds for running ones, and close."""
         check_number(grace, "grace")
         servers, self._servers = self._servers, []
         longest = grace + self._limits.server.write_timeout
@@ -183,8 +183,8 @@ class Server:
     def abort_connections(self) -> None:
         """Break every connection without GOAWAY, for tests; new ones are accepted.
 
-        Clients see what they see of a killed process: they cannot know whether the calls under
-        way were processed. Handlers of these calls are cancelled.
+        To clients, it looks as if the process had been killed: they cannot know whether the calls
+        in progress were processed. The handlers of these calls are cancelled.
         """
         for connection in self._connections:
             connection.abort()
@@ -251,11 +251,11 @@ class Server:
             await self._respond(method, handler, requests, call, connection.codec)
             call.finish(StatusCode.OK)
         except asyncio.CancelledError as error:
-            # Raised again, it would stay in the task, and with it the frames and their messages.
+            # If it were raised again, the task would keep it, with the frames and their messages.
             if running.is_over:
                 return
             if running.is_late:
-                text = "the deadline of the call is over"
+                text = "the deadline of the call has passed"
                 self._fail(call, status_error(StatusCode.DEADLINE_EXCEEDED, text))
             elif running.task.cancelling():
                 raise
@@ -271,7 +271,7 @@ class Server:
             exchange.on_end = None
 
     def _fail(self, call: ServerCall, error: BaseException) -> None:
-        """Send the status that stands for what a handler raised."""
+        """Send the status for an exception of a handler."""
         if isinstance(error, MessageTooLarge):
             error = status_error(StatusCode.RESOURCE_EXHAUSTED, str(error))
         if isinstance(error, StatusError):
@@ -281,13 +281,13 @@ class Server:
             except ExchangeEnded:
                 raise
             except Exception as mistake:  # noqa: BLE001 - of the handler, in its trailers
-                self._report(call, mistake)
+                self._fail_with_internal(call, mistake)
         else:
-            self._report(call, error)
+            self._fail_with_internal(call, error)
 
     @staticmethod
-    def _report(call: ServerCall, error: BaseException) -> None:
-        """Log what a handler did wrong, and tell the client only that it did."""
+    def _fail_with_internal(call: ServerCall, error: BaseException) -> None:
+        """Log an exception of a handler, and end its call with INTERNAL, without the text."""
         log.error("%s failed", call.path, exc_info=error)
         call.trailers = ()
         call.finish(StatusCode.INTERNAL, "the server failed; its log says why")

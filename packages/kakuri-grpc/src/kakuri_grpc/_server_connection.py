@@ -74,9 +74,9 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
     """One client of a server.
 
     Attributes:
-        driver: Its HTTP/2.
+        driver: The driver of its HTTP/2 connection.
         codec: Encodes and decodes the messages of its calls.
-        turn: The time of the calls of all connections.
+        turn: The time that the calls of all connections may take in one turn of the event loop.
         held: Bytes of messages that have arrived in part, or wait to be decoded.
         is_input_reported: Whether unprocessed input was reported to the server.
     """
@@ -108,11 +108,11 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
     # asyncio calls the first two, and uvloop data_received, because this class is also a Protocol.
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio passes -1
-        """Return where to read to; asyncio calls this."""
+        """Return the buffer to read into; asyncio calls this."""
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Process what was read into the buffer; asyncio calls this."""
+        """Process the bytes read into the buffer; asyncio calls this."""
         self.data_received(self._buffer[:nbytes])
 
     def data_received(self, data: bytes | memoryview) -> None:
@@ -157,11 +157,11 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
         self.driver.eof_received()
 
     def writing_paused(self) -> None:
-        """Stop writing; content stays queued in the core of HTTP/2."""
+        """Stop writing; content stays queued in the HTTP/2 core."""
         self.driver.pause_writing()
 
     def writing_resumed(self) -> None:
-        """Continue to write."""
+        """Continue writing."""
         self.driver.resume_writing()
 
     def drain(self) -> None:
@@ -208,7 +208,7 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
         return super().unsent + self.driver.connection.unsent
 
     def unprocessed(self) -> int:
-        """Return the number of received bytes that no handler has yet."""
+        """Return the number of received bytes that have not reached a handler."""
         return sum(map(len, self._waiting)) + self.driver.connection.unread + self.held
 
     def held_output(self) -> int:
@@ -226,7 +226,7 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
             self.is_input_reported = self.account() > 0
 
     def flushed(self) -> None:
-        """Report what is unsent, and close if that was awaited; the driver calls this."""
+        """Report unsent output, and close a drained connection; the driver calls this."""
         connection = self.driver.connection
         if self.is_writing_paused or self.has_reported_output or connection.unsent:
             self.account_output()
@@ -244,7 +244,7 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
 
 
 class _Driver(ServerDriver):
-    """Reports to its connection what is unsent.
+    """The HTTP/2 driver of a connection, which reports unsent output to it.
 
     Attributes:
         accepted: The number of calls so far.
@@ -272,6 +272,6 @@ class _Driver(ServerDriver):
         return stream
 
     def flush(self) -> None:
-        """Write what can be written, and report that."""
+        """Write as much output as the transport accepts, and report the rest."""
         super().flush()
         self._owner.flushed()

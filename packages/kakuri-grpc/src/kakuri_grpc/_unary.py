@@ -31,8 +31,8 @@ class CallDriver(Protocol):
     loop: asyncio.AbstractEventLoop
     connection: ClientConnection
     has_responded: bool
-    good_head: Fields | None
-    good_trailers: Fields | None
+    valid_head: Fields | None
+    valid_trailers: Fields | None
 
     def call_expired(self, began: float) -> None:
         """Handle the end of a call that timed out."""
@@ -88,10 +88,10 @@ class UnaryCall:
         """
         if self._error is not None:
             raise copy(self._error)  # the traceback of the original would keep this call in a cycle
-        if self._trailers is not self._driver.good_trailers:
+        if self._trailers is not self._driver.valid_trailers:
             trailers = self._trailers or self._head
             check_trailers(trailers, self._timeout)
-            self._driver.good_trailers = trailers
+            self._driver.valid_trailers = trailers
         if self._message is not None:
             return self._message
         if self._reader is None or self._reader.is_empty:
@@ -112,17 +112,17 @@ class UnaryCall:
 
     def receive_head(self, status: int, fields: Fields, *, is_end: bool) -> None:
         """Check the head of the response, which also ends it if there is no message."""
-        if fields is not self._driver.good_head:
+        if fields is not self._driver.valid_head:
             if status < 200:
                 return
             try:
-                is_good = check_head(status, fields)
+                messages_follow = check_head(status, fields)
             except StatusError as error:
                 self._fail(error.with_traceback(None))
                 return
             self._driver.has_responded = True
-            if is_good:
-                self._driver.good_head = fields
+            if messages_follow:
+                self._driver.valid_head = fields
         self._head = fields
         if is_end:
             self._finish(())
