@@ -67,7 +67,7 @@ def picture(
         {name: {peer: 1e6 * s for peer, s in row.items()} for name, row in codecs.items()},
         "µs per workload (shorter is better)",
     )
-    kept = ("kakuri-json", "kakuri-json, compiled", "json", "json, its pure Python")
+    kept = ("kakuri-json", "kakuri-json, compiled", "json", "json, pure Python")
     speeds = {
         name: {peer: sizes[name] / s / 1e6 for peer, s in row.items() if peer in kept}
         for name, row in rows.items()
@@ -102,7 +102,7 @@ def bars(axes: Any, rows: dict[str, dict[str, float]], title: str) -> None:
 
 
 def python_build() -> str:
-    return "of the distribution" if sys.base_prefix == "/usr" else "not of the distribution"
+    return "the system's" if sys.base_prefix == "/usr" else "not the system's"
 
 
 def main() -> None:
@@ -126,8 +126,8 @@ def main() -> None:
         ["MB/s", f"{100 / seconds:.1f}"],
     ]
     intro = (
-        f"Python {platform.python_version()} {python_build()}, {platform.machine()}; load {os.getloadavg()[0]:.1f} on "
-        f"{os.cpu_count()} cores; processor time, the fastest of seven rounds that take turns. "
+        f"Python {platform.python_version()} ({python_build()}), {platform.machine()}; load {os.getloadavg()[0]:.1f} on "
+        f"{os.cpu_count()} cores; processor time, the fastest of seven interleaved rounds. "
         "Written by `nox -s bench -- kakuri-json`.\n"
     )
     parts = [

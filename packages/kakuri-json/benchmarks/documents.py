@@ -153,7 +153,7 @@ def peers(text: str, value: Any) -> dict[str, dict[str, Callable[[], Any]]]:
         "loads": {
             "kakuri-json": partial(kakuri_json.loads, data),
             "json": partial(json.loads, data),
-            "json, its pure Python": partial(PurePython().decode, text),
+            "json, pure Python": partial(PurePython().decode, text),
             "orjson": partial(orjson.loads, data),
             "msgspec": partial(msgspec.json.decode, data),
             "simplejson": partial(simplejson.loads, data),
@@ -161,7 +161,7 @@ def peers(text: str, value: Any) -> dict[str, dict[str, Callable[[], Any]]]:
         "dumps": {
             "kakuri-json": partial(kakuri_json.dumps, value),
             "json": partial(json.dumps, value, **compact),
-            "json, its pure Python": partial(pure_python_dumps, value),
+            "json, pure Python": partial(pure_python_dumps, value),
             "orjson": partial(orjson.dumps, value),
             "msgspec": partial(msgspec.json.encode, value),
             "simplejson": partial(simplejson.dumps, value, **compact),

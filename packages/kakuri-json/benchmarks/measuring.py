@@ -13,7 +13,7 @@ import kakuri_json
 
 
 def compare(functions: dict[str, Callable[[], Any]], seconds: float = 0.1) -> dict[str, float]:
-    """Return the processor time of each function's fastest round, of seven that take turns.
+    """Return the processor time of each function's fastest of seven interleaved rounds.
 
     Other processes affect it less than wall-clock time.
     """

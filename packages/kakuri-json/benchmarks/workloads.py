@@ -55,7 +55,7 @@ FIELDS = {
 }
 USUAL = json.dumps(FIELDS, separators=(",", ":")).encode()
 SPELLINGS = {
-    "the usual spelling": USUAL,
+    "the usual layout": USUAL,
     "spaces after ':' and ','": json.dumps(FIELDS).encode(),
     "keys in another order": json.dumps(dict(reversed(FIELDS.items()))).encode(),
     "an escape in a string": USUAL.replace(b"nginx", b"n\\u0067inx"),

@@ -37,7 +37,7 @@ def workload(number: int, prefix: str = "wl") -> Workload:
 
 
 def each(call, items) -> float:
-    """Return the microseconds of the processor that a call takes, the median of ten parts."""
+    """Return the CPU microseconds that a call takes, the median of ten parts."""
     part = max(1, len(items) // 10)
     times = []
     for start in range(0, len(items), part):
@@ -170,11 +170,11 @@ def best_commit(kind: str, waiting: int) -> None:
 
 TABLES = {
     "size": (
-        "## A registry of n workloads: bytes for each, and microseconds of the processor for a call",
+        "## A registry of n workloads: bytes for each, and CPU microseconds for a call",
         (
-            "Each workload has one label; memory is what the process grows by, history and indexes "
-            "included, when all are pending and when all have come to run. Pages are of 100. The steps "
-            "of a call grow with the logarithm of n at most; the rest is the processor's cache."
+            "Each workload has one label. Memory is the growth of the process, with history and indexes, "
+            "when all workloads are pending and when all are running. A page has 100 workloads. The steps "
+            "of a call grow with the logarithm of n at most; the rest of the growth is due to CPU caches."
         ),
         (
             "| n | pending, bytes | running, bytes | get | register | update, same state "
@@ -184,16 +184,13 @@ TABLES = {
     ),
     "load": (
         "## A database of n workloads",
-        "Written 10,000 at a time; opened and loaded into a registry; then one change after the other.",
-        (
-            "| n | MB | bytes for each | write all, s | start, s | of the processor, s "
-            "| one change, ms |"
-        ),
+        "Written 10,000 at a time; opened and loaded into a registry; then single changes, one after another.",
+        ("| n | MB | bytes for each | write all, s | start, s | start, CPU s | one change, ms |"),
         [(count,) for count in (1_000, 10_000, 100_000, 1_000_000)],
     ),
     "commit": (
         "## Group commit",
-        "So many tasks register a workload and wait until it is on the disk; the best second of three.",
+        "Each of the tasks registers a workload and waits until it is on disk, again and again; the best second of three.",
         "| store | tasks | registrations/s | p50, ms | p99, ms | workloads in a write |",
         [(kind, tasks) for kind in ("memory", "sqlite") for tasks in (1, 8, 32, 256)],
     ),
