@@ -155,7 +155,7 @@ SHAPES = [
 
 
 @pytest.mark.parametrize(("message", "expected"), SHAPES)
-def test_shape_is_written_and_read(message, expected):
+def test_field_of_each_shape_is_written_and_read(message, expected):
     assert encode(message).hex() == expected
     assert decode(bytes.fromhex(expected), type=Shapes) == message
 
@@ -472,7 +472,7 @@ def test_limits_that_are_not_positive_integers_raise_type_or_value_error(argumen
 # Enums and errors as values.
 
 
-def test_unnamed_enum_value_is_of_its_class_and_is_not_remembered():
+def test_unnamed_enum_value_is_an_instance_of_its_class_and_is_not_stored():
     value = State(7)
     assert isinstance(value, State)
     assert value == 7

@@ -205,7 +205,7 @@ def test_methods_hide_none_of_the_messages_that_the_service_refers_to():
     ]
 
 
-def test_names_that_would_become_one_in_python_stay_apart():
+def test_names_that_would_be_the_same_in_python_stay_distinct():
     module = compiled(
         """
         message M { int32 from = 1; int32 from_ = 2; int32 __x = 3; int32 u__x = 4;

@@ -75,7 +75,7 @@ WORDS = [
 
 
 @pytest.mark.parametrize("word", WORDS)
-def test_word_of_the_language_names_messages_fields_values_and_methods(word):
+def test_keyword_may_name_messages_fields_values_and_methods(word):
     source = f"""
     syntax = "proto3";
     message {word} {{ int32 {word} = 1; }}
@@ -89,7 +89,7 @@ def test_word_of_the_language_names_messages_fields_values_and_methods(word):
 
 
 @pytest.mark.parametrize("word", ["message", "enum", "oneof", "map", "reserved", "extensions"])
-def test_word_of_the_language_is_the_type_of_a_field_without_label(word):
+def test_keyword_may_be_the_type_of_a_field_without_label(word):
     source = f'syntax = "proto3"; message {word} {{ }} message A {{ {word} x = 1; }}'
     assert "class A" in compile_text(source, "a.proto")
 

@@ -36,7 +36,7 @@ def test_bytes_that_are_not_a_message_raise_decode_error_with_their_position(dat
     assert caught.value.position == 2
 
 
-def test_deep_nesting_is_shown_as_bytes_from_some_depth_on():
+def test_message_nested_beyond_max_depth_is_shown_as_bytes():
     data = b""
     for _ in range(60):
         data = b"\x0a" + bytes([len(data)]) + data if len(data) < 128 else data

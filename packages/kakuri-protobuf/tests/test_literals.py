@@ -95,14 +95,14 @@ def test_option_has_its_name_and_value(text, options):
 
 
 @pytest.mark.parametrize("text", ["nan", "-nan"])
-def test_option_that_is_not_a_number_is_a_float(text):
+def test_option_nan_is_a_float(text):
     found = {}
     reader(f"a = {text} ;").option(found)
     assert math.isnan(found["a"])
 
 
 @pytest.mark.parametrize("text", ["inf", "-inf", "+inf"])
-def test_option_that_is_infinite_is_a_float(text):
+def test_option_inf_is_a_float(text):
     found = {}
     reader(f"a = {text} ;").option(found)
     assert found == {"a": float(text)}
@@ -172,7 +172,7 @@ def test_unknown_group_is_skipped_for_any_number(number, content):
         "enum reserved { B = 0; }", "oneof extend { int32 oneof = 1; }",
     ],
 )  # fmt: skip
-def test_word_of_the_language_begins_a_statement_or_is_a_name(body):
+def test_keyword_begins_a_statement_or_is_a_name(body):
     text = 'syntax = "proto2"; message A { %s extensions 100 to 300; }'
     overlaps = "extensions 200" in body
     source = text % body if not overlaps else text.replace(" extensions 100 to 300;", "") % body

@@ -33,7 +33,7 @@ REFUSED = [
     ("a number that is too large", Annotated[str, 1 << 29], "expected a number from 1"),
     ("a number that is reserved", Annotated[str, 19_000], "outside 19000 to 19999"),
     ("int without a kind", Annotated[int, 1], "such as Int32 or UInt64, got int"),
-    ("a kind of another type", Annotated[str, kp.Int32.__metadata__[0], 1], "that int32 fits"),
+    ("a kind of another type", Annotated[str, kp.Int32.__metadata__[0], 1], "one kind that fits"),
     ("a message that is not optional", Annotated[Part, 1], "expected Part | None"),
     ("a union", Annotated[str | bytes, 1], "expected X or X | None"),
     ("an enum without members", Annotated[NoNames, 1], "expected an enum with members"),
@@ -49,7 +49,7 @@ REFUSED = [
     ("a group of text", Annotated[str | None, 1, kp.Group], "expected a message as a group"),
     ("a oneof of a list", Annotated[tuple[str, ...], 1, kp.OneOf("x")], "to be optional"),
     ("a required optional", Annotated[str | None, 1, kp.Required], "expected X or X | None"),
-    ("an unknown mark", Annotated[str, 1, "packed"], "expected a mark of this package"),
+    ("unknown metadata", Annotated[str, 1, "packed"], "expected metadata of this package"),
     ("unknown text", Annotated[str, kp.Unknown], "expected one field of bytes as Unknown"),
     ("an object", Annotated[object, 1], "expected a type with a wire format"),
     ("a name that is not there", "Missing", "name 'Missing' is not defined"),
@@ -191,7 +191,7 @@ def test_message_is_decoded_as_its_constructor_creates_it():
 
 @pytest.mark.parametrize("options", [{}, {"frozen": True}, {"slots": True}, {"kw_only": True},
                                      {"frozen": True, "slots": True}, {"eq": False}])  # fmt: skip
-def test_dataclasses_of_all_options_are_read(options):
+def test_dataclass_with_any_options_is_decoded(options):
     cls: Any = make_dataclass("One", [("name", Annotated[str, 1], "")], **options)
     message = decode(b"\x0a\x01a", type=cls)
     assert type(message) is cls
@@ -215,7 +215,7 @@ def test_field_names_that_are_builtins_hide_nothing(everything):
     assert decode(encode(message), type=everything.Everything) == message
 
 
-def test_class_made_at_run_time_is_freed_with_its_codec():
+def test_class_created_at_run_time_is_freed_with_its_codec():
     cls = make_dataclass("Passing", [("name", Annotated[str, 1], "")])
     assert decode(encode(cls("a")), type=cls) == cls("a")
     reference = weakref.ref(cls)

@@ -21,7 +21,7 @@ from kakuri_protobuf import (
 
 if TYPE_CHECKING:
     from dataclasses import dataclass
-else:  # the same, at work when a class is first used and not at import
+else:  # the same decorator, which adds methods on first use instead of at import
     from kakuri_protobuf import dataclass
 
 

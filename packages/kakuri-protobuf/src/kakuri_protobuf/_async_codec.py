@@ -7,7 +7,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
-from kakuri_protobuf._codecs import decode, encode, encode_few
+from kakuri_protobuf._codecs import decode, encode, encode_if_small
 from kakuri_protobuf._limits import DEFAULT_LIMITS, Limits, checked_limits
 
 T = TypeVar("T")
@@ -67,7 +67,7 @@ class AsyncCodec:
             UnsupportedTypeError: The class does not describe a message.
             TimeoutError: The deadline passed before the thread had processed a large message.
         """
-        data = encode_few(message, self.MANY_ELEMENTS)
+        data = encode_if_small(message, self.MANY_ELEMENTS)
         return await self._run(partial(encode, message), deadline) if data is None else data
 
     async def decode(self, data: bytes, cls: type[T], *, deadline: float = math.inf) -> T:

@@ -116,7 +116,8 @@ def encode(message: object, *, deterministic: bool = False, limits: Limits | Non
     Source: protobuf.dev/programming-guides/encoding.
     """
     cls = type(message)
-    codec: Codec | None = getattr(cls, "__kakuri_protobuf_codec__", None)  # a call less
+    # As in codec_of, but without a call.
+    codec: Codec | None = getattr(cls, "__kakuri_protobuf_codec__", None)
     if codec is None or codec.cls is not cls:
         codec = codec_of(cls)
     depth = _DEPTH if limits is None else checked_limits(limits).depth
@@ -132,11 +133,11 @@ def encode(message: object, *, deterministic: bool = False, limits: Limits | Non
         raise fault or EncodeError(f"expected a message, got {error!r}") from error
 
 
-def encode_few(message: object, elements: int) -> bytes | None:
-    """Encode a message if it has at most some elements of repeated fields and entries of maps.
+def encode_if_small(message: object, max_elements: int) -> bytes | None:
+    """Encode a message, unless it has many elements of repeated fields and entries of maps.
 
     Returns:
-        The bytes; None if it has more elements.
+        The bytes; None if the message has more than `max_elements`.
 
     Raises:
         EncodeError: A field holds a value that its kind cannot encode.
@@ -144,7 +145,7 @@ def encode_few(message: object, elements: int) -> bytes | None:
     """
     try:
         encoder = codec_of(type(message)).counting_encoder
-        data = encoder(message, False, _DEPTH, [elements])  # noqa: FBT003 - generated
+        data = encoder(message, False, _DEPTH, [max_elements])  # noqa: FBT003 - generated
         return data if data.__class__ is bytes else bytes(data)
     except TooManyElements:
         return None

@@ -1,22 +1,21 @@
-"""Generate the function that decodes a message class.
+"""Generates the function that decodes a message class.
 
-The function tests the fields in the order of their numbers, which is the order in which encoders
-write them: after a field it reads the next tag and continues with the later fields. If none of them
-has this tag, it starts again at the first field; a tag that no field has is unknown. So fields are
-read in any order, and fields in the usual order cost one comparison each.
+The function tests the fields in the order of their numbers, in which encoders write them: after a
+field, it reads the next tag and continues with the later fields. If none of them has this tag, it
+starts again at the first field; a tag that no field has is unknown. So fields can be in any order,
+and fields in the usual order cost one comparison each.
 
-A generated function takes
+A generated function has these parameters, and returns the message:
 
-    b, p, end   the data, and where in it the message lies
-    d           how many messages may still nest in this one
-    s           a list: how many more elements the whole message may have, and where the last group
-                ended
+    b, p, end   the data, and the position and the end of the message in it
+    d           how many more levels of messages may nest in this one
+    s           a list of two numbers: how many more elements the whole message may have, and the
+                position after the last group
     old         the message that this one is merged into, or None
-    g           the tag that ends the message if it is a group, or None
+    g           the end tag of the message if it is a group, or None
 
-and returns the message. Nothing recurses but messages. An exception is caught in the function in
-which it happened, which knows the field and the position, so a correct message pays nothing for
-the place in an error.
+Only nested messages recurse. An exception is caught in the function that raised it, which knows the
+field and the position, so that valid messages pay nothing for the location of errors.
 """
 
 import dataclasses
@@ -47,8 +46,8 @@ def compile_decoder(
 
     Args:
         schema: The message.
-        decoder_of: Returns the decoder of a nested message; called when one is first met, so that
-            recursive types and large families of types cost nothing before.
+        decoder_of: Returns the decoder of a nested message; called when one is first encountered,
+            so that recursive types and large families of types cost nothing before.
         is_counting: Whether elements are counted. Messages with fewer bytes than the limit on
             elements need not be counted.
     """
@@ -251,13 +250,13 @@ class _Writer(ValueWriter):
             ]
             self._names[f"members{number}"] = {int(member): member for member in field.type}
         if field.key is Kind.STRING and field.kind is Kind.STRING:
-            # The usual form of an entry: key first, both shorter than 128 bytes.
-            is_usual = (
+            # Most entries have the key first, and both strings are shorter than 128 bytes.
+            is_short = (
                 "n > 3 and b[p] == 10 and (k := b[p + 1]) < 128 and (m := p + k + 2) < e"
                 " and b[m] == 18 and m + 2 + (k := b[m + 1]) == e and k < 128"
             )
             general = [
-                f"if {is_usual}:",
+                f"if {is_short}:",
                 *indent(
                     f"try: {target}[b[p + 2:m].decode()] = b[m + 2:e].decode()",
                     # The general path finds the position of the error.
@@ -296,7 +295,7 @@ class _Writer(ValueWriter):
 
 
 def _packed_count(count: str) -> str:
-    """Return the expression for what packed numbers count as, of `Limits.elements`."""
+    """Return the expression for how many of `Limits.elements` packed numbers count as."""
     return f"({count} + 15) >> 4"
 
 
@@ -306,7 +305,8 @@ def _entry_decoder(
     """Return the decoder of a map's entries, which returns a pair.
 
     An entry is a message with the fields `key = 1` and `value = 2`; either may be missing. The
-    value of a closed enum stays a number, as the entry is unknown if the enum does not name it.
+    value of a closed enum is returned as a number, because the entry counts as an unknown field if
+    the enum has no such value.
     """
     assert field.key is not None
     value_kind, value_type = field.kind, field.type

@@ -150,7 +150,7 @@ def _field(name: str, hint: Any, metadata: tuple[Any, ...], place: str) -> Field
     known = (int, Kind, Mark, OneOf, Default)
     for mark in metadata:
         if not isinstance(mark, known):
-            raise UnsupportedTypeError(f"{place}: expected a mark of this package, got {mark!r}")
+            raise UnsupportedTypeError(f"{place}: expected metadata of this package, got {mark!r}")
     marks = [mark for mark in metadata if isinstance(mark, Mark)]
     oneofs = [mark.name for mark in metadata if isinstance(mark, OneOf)]
     oneof = oneofs[0] if oneofs else None
@@ -166,7 +166,7 @@ def _field(name: str, hint: Any, metadata: tuple[Any, ...], place: str) -> Field
         kind = Kind.GROUP
     if kind in (Kind.MESSAGE, Kind.GROUP) and label is Label.IMPLICIT:
         raise UnsupportedTypeError(
-            f"{place}: expected {cls.__name__} | None, as a message may be absent"
+            f"{place}: expected {cls.__name__} | None, because a message may be absent"
         )
     is_packed = label is Label.REPEATED and kind.is_packable and Mark.UNPACKED not in marks
     return Field(name, numbers[0], kind, label, cls, is_packed, oneof)
@@ -210,7 +210,8 @@ def _kind(hint: Any, metadata: tuple[Any, ...], place: str) -> tuple[Kind, Any]:
     kinds = [mark for mark in metadata if isinstance(mark, Kind)]
     if kinds:
         if len(kinds) > 1 or _PYTHON.get(kinds[0]) is not hint:
-            raise UnsupportedTypeError(f"{place}: expected a type that {kinds[0].value} fits")
+            names = ", ".join(kind.value for kind in kinds)
+            raise UnsupportedTypeError(f"{place}: expected one kind that fits {hint}, got {names}")
         return kinds[0], None
     if hint is int:
         raise UnsupportedTypeError(

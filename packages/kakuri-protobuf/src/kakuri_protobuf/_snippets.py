@@ -75,6 +75,7 @@ def assignment(field: Field, target: str | None, value: str) -> list[str]:
 
 
 def initial_value(field: Field) -> str:
+    """Return the expression for the value of a field before any is read."""
     if field.label is Label.REPEATED:
         return "()"
     if field.label is not Label.IMPLICIT:

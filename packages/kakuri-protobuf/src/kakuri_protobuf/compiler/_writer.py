@@ -169,7 +169,7 @@ class Writer:
                 "",
                 "if TYPE_CHECKING:",
                 "    from dataclasses import dataclass",
-                "else:  # the same, at work when a class is first used and not at import",
+                "else:  # the same decorator, which adds methods on first use instead of at import",
                 "    from kakuri_protobuf import dataclass",
             ]
         return lines
