@@ -32,6 +32,7 @@ class ScriptedStore:
     """A store whose writes wait for a gate, and fail as a test has scripted."""
 
     is_nonblocking = False
+    keeps_workloads = True
     has_reserve = None
 
     def __init__(self) -> None:
@@ -63,6 +64,12 @@ class ScriptedStore:
 
     def compact(self, index: int) -> None:
         self.kept.compact(index)
+
+    def drop_tombstones(self, oldest: int) -> None:
+        self.kept.drop_tombstones(oldest)
+
+    def removed_log(self, version: int) -> bytes | None:
+        return self.kept.removed_log(version)
 
     def tidy(self) -> bool:
         assert self.gate.wait(10)
@@ -781,6 +788,34 @@ async def test_idle_writer_reports_that_the_database_was_deleted_and_is_back(
             await until(lambda: "deleted" in str(writer.error))
             (tmp_path / "moved").rename(tmp_path / "db")
             await until(lambda: writer.error is None)
+
+
+async def test_idle_writer_reports_any_exception_of_its_store(registry, store, monkeypatch):
+    monkeypatch.setattr(_store_probe, "PROBE_SECONDS", 0.001)
+    async with StoreWriter(registry, store) as writer:
+        with monkeypatch.context() as disk:
+            disk.setattr(store, "check_room", raise_os_error)
+            await until(lambda: isinstance(writer.error, StoreFailed))
+            assert str(writer.error) == "the store failed: OSError('the disk is gone')"
+        await until(lambda: writer.error is None)
+
+
+def raise_os_error():
+    raise OSError("the disk is gone")
+
+
+async def test_store_that_lacks_members_is_rejected_at_once(registry):
+    class PartialStore:
+        is_nonblocking = False
+        keeps_workloads = True
+        has_reserve = None
+        load = write = compact = drop_tombstones = removed_log = close = print
+
+    expected = "expected a Store, got a PartialStore without check_room, tidy"
+    with pytest.raises(TypeError, match=expected):
+        StoreWriter(registry, PartialStore())
+    async with StoreWriter(registry, MemoryStore()):
+        pass
 
 
 async def test_idle_writer_reports_that_the_disk_is_full_and_has_room_again(

@@ -131,3 +131,8 @@ class StoreTooNew(StoreError):
 
 class StoreFailed(StoreError):
     """The store could not be opened, read or written for another reason."""
+
+
+def store_error(error: BaseException) -> StoreError:
+    """Return an exception that a store raised, as a StoreError."""
+    return error if isinstance(error, StoreError) else StoreFailed(f"the store failed: {error!r}")

@@ -72,8 +72,9 @@ class Loaded:
 class Store(Protocol):
     """Stores the workloads of one registry.
 
-    Methods block. Only one thread may call them at a time, except that `close` may be called during
-    a `write`.
+    A store needs every property and method below. Methods block. Only one thread may call them at a
+    time, except that `close` may be called during a `write`. Any other exception of a store counts
+    as a StoreFailed.
     """
 
     @property
@@ -152,6 +153,15 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Close the store. Closing again has no effect."""
+
+
+def check_store_members(store: object) -> None:
+    """Raise TypeError unless a store has every property and method of `Store`."""
+    members = [name for name in vars(Store) if not name.startswith("_")]
+    if missing := [name for name in members if not hasattr(store, name)]:
+        raise TypeError(
+            f"expected a Store, got a {type(store).__name__} without {', '.join(missing)}"
+        )
 
 
 class EphemeralStore:

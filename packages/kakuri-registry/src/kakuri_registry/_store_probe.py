@@ -6,7 +6,7 @@ It finds a full disk, and deleted files of an idle store.
 import asyncio
 from collections.abc import Callable
 
-from kakuri_registry._errors import StoreError, StoreFull
+from kakuri_registry._errors import StoreError, StoreFull, store_error
 from kakuri_registry._store import Store
 from kakuri_registry._writer_thread import reporting
 
@@ -53,5 +53,5 @@ class StoreProbe:
     def _report(self, _result: None, error: BaseException | None) -> None:
         if isinstance(error, StoreFull):
             self._on_probed(None, error)
-        elif error is None or isinstance(error, StoreError):
-            self._on_probed(error, None)
+        else:
+            self._on_probed(None if error is None else store_error(error), None)

@@ -21,12 +21,12 @@ from typing import Self, TypeAlias
 from kakuri_registry._backlog import Backlog, Batch, OnSaved, kinds, take_callbacks
 from kakuri_registry._change import Change
 from kakuri_registry._durability import Durability
-from kakuri_registry._errors import StoreError, StoreFailed, StoreFull
+from kakuri_registry._errors import StoreError, StoreFailed, StoreFull, store_error
 from kakuri_registry._journal_writer import JournalWriter
 from kakuri_registry._next_write import NextWrite
 from kakuri_registry._outcomes import OnWrite, after_all, copy_error, ignore_write, log_change
 from kakuri_registry._registry import WorkloadRegistry
-from kakuri_registry._store import Failpoint, Store, no_failpoint
+from kakuri_registry._store import Failpoint, Store, check_store_members, no_failpoint
 from kakuri_registry._store_probe import StoreProbe
 from kakuri_registry._stored_tombstones import StoredTombstones
 from kakuri_registry._tidier import Tidier
@@ -85,7 +85,9 @@ class StoreWriter:
 
         Raises:
             RuntimeError: No event loop is running, or the registry has another subscriber.
+            TypeError: The store lacks a member of `Store`.
         """
+        check_store_members(store)
         self._registry = registry
         self._store = store
         self._failpoint = failpoint
@@ -324,8 +326,7 @@ class StoreWriter:
             self._succeed(batch)
             callbacks = take_callbacks(batch)
         else:
-            if not isinstance(error, StoreError):
-                error = StoreFailed(f"the store failed: {error!r}")
+            error = store_error(error)
             callbacks = self._fail(batch, error)
         self._next_write.start()  # so that the disk is busy while callers are notified
         for on_saved in callbacks:
