@@ -7,6 +7,7 @@ from kakuri_rpc import (
     ErrorCode,
     GetHistory,
     GetStatus,
+    ListWorkloads,
     RemoveWorkload,
     RerunWorkload,
     RestartWorkload,
@@ -180,6 +181,27 @@ async def test_removal_during_a_restart_is_carried_out(running, runtime, registr
 )
 async def test_change_of_an_unknown_workload_is_not_found(agent, request_of):
     assert agent.handle(request_of("wl-1")).code is ErrorCode.NOT_FOUND
+
+
+@pytest.mark.parametrize("offset", [3600.0, -3600.0])
+async def test_time_of_the_next_run_follows_a_clock_that_is_set_during_the_back_off(
+    registry, writer, runtime, until_idle, offset
+):
+    now = 10_000.0
+    agent = Agent(registry, writer, runtime, clock=lambda: now)
+    submitted = StartWorkload(workload(restart_policy=RestartPolicy.ALWAYS))
+    agent.handle(submitted)
+    await until_idle()
+    runtime.change(FAILED, reason="Error")
+    await until_idle()
+    due = registry.get("wl-1").restart_at
+    assert agent.handle(GetStatus("wl-1")).restart_at == due
+    now += offset
+    for request in (submitted, GetStatus("wl-1")):
+        assert agent.handle(request).restart_at == pytest.approx(due + offset, abs=1)
+    [listed] = agent.handle(ListWorkloads()).workloads
+    assert listed.restart_at == pytest.approx(due + offset, abs=1)
+    agent.close()
 
 
 @pytest.mark.parametrize("request_of", [RerunWorkload, RestartWorkload])

@@ -240,7 +240,12 @@ class Agent:
             zone = None
         end_failure = self._runtime.end_failures.get(workload_id)
         return status_of(
-            entry, with_version=with_version, detail=detail, zone=zone, end_failure=end_failure
+            entry,
+            restart_at=self._reconciler.restart_at(entry),
+            with_version=with_version,
+            detail=detail,
+            zone=zone,
+            end_failure=end_failure,
         )
 
     def _list(self, request: ListWorkloads) -> Callable[[], Reply]:

@@ -258,6 +258,7 @@ class ChangeHandler:
         end_failure = self._runtime.end_failures.get(entry.workload.id)
         return status_of(
             entry,
+            restart_at=self._reconciler.restart_at(entry),
             existing=existing is True,
             with_version=with_version,
             end_failure=end_failure,

@@ -37,6 +37,9 @@ PAGE_SECONDS = 0.01
 """Seconds between two pages of a resync: a page of 1,000 workloads takes a millisecond; all 200,000
 at once would block the event loop for a tenth of a second."""
 
+CLOCK_TOLERANCE = 1.0
+"""Seconds by which the wall clock may differ from the loop's clock without having been set."""
+
 MAX_REMEMBERED_REMOVALS = 10_000
 """Number of removed workloads that are remembered, so that their late zones are not adopted."""
 
@@ -113,6 +116,19 @@ class Reconciler:
             trace: The trace of the request for it.
         """
         return self._statuses.rerun(entry, trace=trace)
+
+    def restart_at(self, entry: WorkloadEntry) -> float | None:
+        """Return when a workload's next run is due, by the wall clock as it is set now.
+
+        The entry has the time by the wall clock as it was set when the run before ended.
+        """
+        due = entry.restart_at
+        timer = None if due is None else self._volatile.get(entry.workload.id).back_off
+        if due is None or timer is None:
+            return due
+        now_due = self._clock() + timer.when() - self._loop.time()
+        # The same time for every request, unless the clock was set.
+        return due if abs(now_due - due) < CLOCK_TOLERANCE else now_due
 
     def notify_ends(self, on_workload_end: Callable[[], None]) -> None:
         """Call a function whenever a workload has ended and is not restarted."""

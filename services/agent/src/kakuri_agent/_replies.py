@@ -39,6 +39,7 @@ MAX_OWN_MESSAGE = 512
 def status_of(
     entry: WorkloadEntry,
     *,
+    restart_at: float | None = None,
     existing: bool = False,
     with_version: bool = False,
     detail: bool = False,
@@ -49,6 +50,7 @@ def status_of(
 
     Args:
         entry: Its entry.
+        restart_at: When its next run is due; None if it does not wait for one.
         existing: Whether the request changed nothing, because the workload was as requested.
         with_version: Whether the status has its version.
         detail: Whether the status has everything that is known.
@@ -61,12 +63,12 @@ def status_of(
         own = f"{printable(run.message, MAX_OWN_MESSAGE)}; " if run.message else ""
         run = replace(run, message=f"{own}its zone can't be stopped or removed: {end_failure}")
     status = Status.of(entry.workload.id, run, existing=existing)
-    if entry.desired is _RUN and entry.restart_at is None and not with_version and not detail:
+    if entry.desired is _RUN and restart_at is None and not with_version and not detail:
         return status
     return replace(
         status,
         desired=Desired.of(entry.desired, entry.state),
-        restart_at=entry.restart_at,
+        restart_at=restart_at,
         version=entry.version if with_version or detail else None,
         created_at=entry.registered_at if detail else None,
         changed_at=entry.changed_at if detail else None,
@@ -89,7 +91,6 @@ def removed_status_of(
     return replace(
         status,
         desired=None,
-        restart_at=None,
         version=tombstone.version if with_version or detail else None,
         removed_at=tombstone.removed_at,
         removal=tombstone.removal,
