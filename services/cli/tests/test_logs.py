@@ -226,7 +226,6 @@ def test_thousand_records_wait_to_be_printed(environment):
 
     made = []
     environment.setattr(_logs.queue, "Queue", lambda size: made.append(size) or [])
-    environment.setattr(_logs.threading, "Thread", lambda **_: SimpleNamespace(start=list))
     assert list(_logs._follow_all(None, SimpleNamespace(clone=list), [], [])) == []
     assert made == [1000]
 

@@ -80,8 +80,7 @@ def test_signal_during_the_start_of_a_thread_is_handled_after_it(kakuri, daemons
             super().start()
             started.append(self)
 
-    module = SimpleNamespace(Event=threading.Event, Thread=Thread)
-    monkeypatch.setattr(up, "threading", module)
+    monkeypatch.setattr("kakuri._threads.threading", SimpleNamespace(Thread=Thread))
     assert kakuri("up", "--runtime", "simulated").code == 0
     assert len(started) == 2
 

@@ -126,12 +126,27 @@ def test_timeout_of_wait_names_the_workloads_without_a_response(kakuri, api, env
         if workload_id == "b":
             results.put((workload_id, {"id": "b", "state": "running"}, None))
 
-    environment.setattr("kakuri._wait.threading", SimpleNamespace(Thread=Immediate))
+    environment.setattr("kakuri._threads.threading", SimpleNamespace(Thread=Immediate))
     environment.setattr("kakuri._wait._follow", follow)
     environment.setattr("kakuri._wait.CHECK_SECONDS", 0.01)
     err = kakuri("wait", "a", "b", "c", "--timeout", "0").err
     name = api.url.removeprefix("http://")
     assert err == f"error: a, b, c: not ended; {name} has not responded about a, c\n"
+
+
+def test_timeout_of_wait_includes_the_time_to_ask_about_each_workload(kakuri, api, environment):
+    now = 0.0
+
+    def ask(_follow, _invocation, _api, workload_id, _condition, results):
+        nonlocal now
+        now += 2.0
+        results.put((workload_id, {"id": workload_id, "state": "running"}, None))
+
+    environment.setattr("kakuri._wait.time", SimpleNamespace(monotonic=lambda: now))
+    environment.setattr("kakuri._wait.start_thread", ask)
+    result = kakuri("wait", "a", "b", "c", "d", "--timeout", "3")
+    text = "still not ended after 3 s; there was no time to ask about 2 of them"
+    assert (result.code, result.err) == (124, f"error: a, b, c, d: {text}\n")
 
 
 def test_wait_as_json_has_the_workload_and_the_verdict(kakuri, api):

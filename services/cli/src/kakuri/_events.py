@@ -288,7 +288,8 @@ def updates(invocation: Invocation, api: "API") -> Iterator[None]:
     a list that takes long to read would be more and more out of date.
     """
     import queue  # noqa: PLC0415 (only here)
-    import threading  # noqa: PLC0415
+
+    from kakuri._threads import start_thread  # noqa: PLC0415 (only here)
 
     pending: queue.Queue[BaseException | None] = queue.Queue(1)
 
@@ -301,7 +302,7 @@ def updates(invocation: Invocation, api: "API") -> Iterator[None]:
         except BaseException as error:  # noqa: BLE001 (it is raised in the main thread)
             pending.put(error)
 
-    threading.Thread(target=read, daemon=True).start()
+    start_thread(read)
     while True:
         error = pending.get()
         if error is not None:

@@ -17,7 +17,8 @@ class Exit(IntEnum):
     NO = 1
     """A negative answer: a difference, a hopeless wait, a failed check, a declined question."""
     USAGE = 2
-    """The command line or a file is wrong, or the control plane refused the request."""
+    """The command line or a file is wrong, the output can't be written, the system allows no more
+    threads, or the control plane refused the request."""
     NOT_FOUND = 3
     CONFLICT = 4
     """Another specification or version, or the workload is being removed."""

@@ -25,6 +25,7 @@ from kakuri._remove import delete
 from kakuri._schemas import BAD_RESPONSE
 from kakuri._streams import discard_output
 from kakuri._text import printable, seconds_of, span
+from kakuri._threads import start_thread
 from kakuri._tombstones import removed_document
 from kakuri._wait import own_exit_code
 from kakuri._watch import changes
@@ -273,10 +274,10 @@ class Foreground:
 
     def _start(self, target: Any, *arguments: Any) -> None:
         try:
-            threading.Thread(target=target, args=arguments, daemon=True).start()
-        except RuntimeError as error:  # a limit on threads or memory
+            start_thread(target, *arguments)
+        except CommandError as error:
             self._report_detached()
-            message = f"{self._id} can't be followed: {error}"
+            message = f"{self._id} can't be followed: {error.message}"
             raise CommandError(message, Exit.NOT_RUN, code="not_followed") from error
 
     def _read_changes(self) -> None:

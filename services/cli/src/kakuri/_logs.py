@@ -4,7 +4,6 @@ import heapq
 import math
 import queue
 import sys
-import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -175,6 +174,7 @@ def _follow_all(
 ) -> Iterator[tuple[str, Any]]:
     """Yield the records of several logs as they come; None at the end of each."""
     from kakuri._log_stream import follow_records  # noqa: PLC0415 (not for --help)
+    from kakuri._threads import start_thread  # noqa: PLC0415 (only here)
 
     waiting: queue.Queue[tuple[str, Any]] = queue.Queue(MAX_WAITING)
 
@@ -191,7 +191,7 @@ def _follow_all(
         waiting.put((name, end))
 
     for name in names:
-        threading.Thread(target=read, args=(name, api.clone()), daemon=True).start()
+        start_thread(read, name, api.clone())
     followed = len(names)
     while followed:
         name, line = waiting.get()

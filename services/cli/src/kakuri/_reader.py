@@ -2,9 +2,9 @@
 
 import os
 import select
-import threading
 
 from kakuri._exits import Exit
+from kakuri._threads import start_thread
 
 
 def exit_when_reader_closes() -> None:
@@ -12,6 +12,9 @@ def exit_when_reader_closes() -> None:
 
     A write would fail as well, but a verb that follows something may not write for hours:
     `kakuri events -f | grep -m1 failed` has to end when grep does.
+
+    Raises:
+        CommandError: The system allows no more threads.
     """
     poll = select.poll()
     poll.register(1, 0)  # errors and hang-ups are always reported
@@ -21,4 +24,4 @@ def exit_when_reader_closes() -> None:
         if not event & select.POLLNVAL:  # fd 1 is not open: there is no reader to wait for
             os._exit(Exit.CLOSED_PIPE)
 
-    threading.Thread(target=wait, daemon=True).start()
+    start_thread(wait)

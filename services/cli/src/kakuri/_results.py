@@ -211,7 +211,8 @@ class _Batch(Generic[T]):
             yield ids[0], self._result(self._api, ids[0])
             return
         import queue  # noqa: PLC0415 (only for several)
-        import threading  # noqa: PLC0415
+
+        from kakuri._threads import start_thread  # noqa: PLC0415 (only for several)
 
         results: dict[str, queue.SimpleQueue[Any]] = {each: queue.SimpleQueue() for each in ids}
         waiting: queue.SimpleQueue[str | None] = queue.SimpleQueue()
@@ -227,8 +228,13 @@ class _Batch(Generic[T]):
                     except BaseException as error:  # noqa: BLE001 (it is raised in the main thread)
                         results[workload_id].put(error)
 
-        for _ in range(threads):
-            threading.Thread(target=work, args=(self._api.clone(),), daemon=True).start()
+        for started in range(threads):
+            try:
+                start_thread(work, self._api.clone())
+            except CommandError:
+                if not started:
+                    raise
+                break  # fewer threads do the same, only later
         for workload_id in ids:
             result = results[workload_id].get()
             if isinstance(result, BaseException) and not isinstance(result, CommandError):

@@ -18,6 +18,7 @@ from kakuri._contexts import DEFAULT_HOST
 from kakuri._exits import CommandError, Exit, NotFound, UsageError
 from kakuri._group import Verb
 from kakuri._invocation import Invocation
+from kakuri._threads import start_thread
 
 if TYPE_CHECKING:
     from kakuri._client import API
@@ -197,7 +198,7 @@ class _System:
             self._address = self._start("kakuri-control-plane", *plane)
             self._report(agent, self._address, warning)
             for process in self._processes:
-                threading.Thread(target=self._await_end, args=(process,), daemon=True).start()
+                start_thread(self._await_end, process)
             with _interruptible():
                 self._ended.wait()
             code = Exit.UNREACHABLE

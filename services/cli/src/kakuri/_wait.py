@@ -1,7 +1,6 @@
 """The verb `wait`, which gives up as soon as its condition can no longer be met."""
 
 import queue
-import threading
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,6 +13,7 @@ from kakuri._group import Verb
 from kakuri._invocation import Invocation
 from kakuri._options import IDS, SECONDS
 from kakuri._text import joined_ids, span
+from kakuri._threads import start_thread
 
 if TYPE_CHECKING:
     from kakuri._client import API
@@ -131,12 +131,17 @@ def _verdicts(
 ) -> Iterator[tuple[str, dict[str, Any] | None, Verdict]]:
     """Yield each workload with its verdict, in the order in which the verdicts are known."""
     results: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    waiting = list(dict.fromkeys(ids))
+    waiting = dict.fromkeys(ids)
+    unchecked: dict[str, None] = {}  # those that were asked about, without a response so far
+    deadline = time.monotonic() + timeout if timeout else None
     for workload_id in waiting:
-        arguments = (invocation, api.clone(), workload_id, condition, results)
-        threading.Thread(target=_follow, args=arguments, daemon=True).start()
-    unchecked = set(waiting)
-    deadline = None if timeout is None else time.monotonic() + (timeout or CHECK_SECONDS)
+        if deadline is not None and time.monotonic() >= deadline:
+            break
+        start_thread(_follow, invocation, api.clone(), workload_id, condition, results)
+        unchecked[workload_id] = None
+    unasked = len(waiting) - len(unchecked)
+    if timeout == 0:
+        deadline = time.monotonic() + CHECK_SECONDS
     while waiting:
         left = None if deadline is None else max(0.0, deadline - time.monotonic())
         if timeout == 0 and not unchecked:
@@ -144,20 +149,23 @@ def _verdicts(
         try:
             result = results.get(timeout=left)
         except queue.Empty:
-            message = f"{joined_ids(waiting)}: not {condition}"
+            names = joined_ids(list(waiting))
+            message = f"{names}: not {condition}"
             if timeout:
-                message = f"{joined_ids(waiting)}: still not {condition} after {span(timeout)}"
+                message = f"{names}: still not {condition} after {span(timeout)}"
             if unchecked:
                 message += f"; {api.name} has not responded"
             if 0 < len(unchecked) < len(waiting):
-                message += f" about {joined_ids([each for each in waiting if each in unchecked])}"
+                message += f" about {joined_ids(list(unchecked))}"
+            if unasked:
+                message += f"; there was no time to ask about {unasked} of them"
             raise CommandError(message, Exit.TIMEOUT, code="timeout") from None
         if isinstance(result, BaseException):
             raise result
         workload_id, _, verdict = result
-        unchecked.discard(workload_id)
+        unchecked.pop(workload_id, None)
         if verdict is not None:
-            waiting.remove(workload_id)
+            del waiting[workload_id]
             yield result
 
 
