@@ -280,7 +280,7 @@ def test_many_changes_and_accepted_registrations_have_transactions_of_their_own(
 def write_until_the_disk_is_full(store, source, monkeypatch):
     """Write twenty registrations, and a further one that the full disk refuses."""
     store.write([source.register(f"w-{number}") for number in range(20)])
-    monkeypatch.setattr(store._reserve, "has_room", lambda: False)
+    monkeypatch.setattr(store._reserve, "try_ensure_room", lambda: False)
     store._reserve.release()
     with pytest.raises(StoreFull):
         store.write([source.register("refused")])

@@ -73,7 +73,7 @@ def test_write_on_a_full_disk_is_split_into_transactions_of_16_changes(
     store = SQLiteStore(tmp_path / "store.db", failpoint=steps.append)
     store.load()
     store._reserve.release()
-    monkeypatch.setattr(store._reserve, "has_room", lambda: False)
+    monkeypatch.setattr(store._reserve, "try_ensure_room", lambda: False)
     store.write(changes_of(count))
     assert steps.count("store.before-commit") == transactions
     assert len(store.load().entries) == count

@@ -24,7 +24,7 @@ def test_reserve_of_a_former_run_is_used_if_it_has_all_its_blocks(tmp_path, allo
 def test_release_of_a_reserve_that_was_deleted_has_no_effect(tmp_path):
     path = tmp_path / "reserve"
     reserve = SpaceReserve(path, MIB)
-    assert reserve.has_room()
+    assert reserve.try_ensure_room()
     path.unlink()
     for _ in range(2):
         reserve.release()
@@ -34,11 +34,11 @@ def test_release_of_a_reserve_that_was_deleted_has_no_effect(tmp_path):
 def test_reserve_that_an_operator_deleted_is_allocated_again(tmp_path):
     path = tmp_path / "reserve"
     reserve = SpaceReserve(path, MIB)
-    assert reserve.has_room()
+    assert reserve.try_ensure_room()
     path.unlink()
     reserve.notice_deletion()
     assert reserve.is_released
-    reserve.check_room()
+    reserve.ensure_room()
     assert path.stat().st_size == MIB
 
 
@@ -48,13 +48,13 @@ def test_reserve_for_which_no_inode_is_left_is_not_allocated(tmp_path, monkeypat
 
     reserve = SpaceReserve(tmp_path / "reserve", MIB)
     monkeypatch.setattr(_space_reserve, "open_file", fail)
-    assert not reserve.has_room()
+    assert not reserve.try_ensure_room()
     assert reserve.is_released
 
 
 def test_reserve_of_no_bytes_always_has_room(tmp_path):
     reserve = SpaceReserve(tmp_path / "reserve", 0)
-    assert reserve.has_room()
+    assert reserve.try_ensure_room()
     assert not reserve.is_released
     assert not list(tmp_path.iterdir())
 
@@ -69,11 +69,11 @@ def test_reserve_that_cannot_be_allocated_leaves_no_file(tmp_path, monkeypatch, 
     monkeypatch.setattr(os, "posix_fallocate", fail)
     if code == errno.EIO:
         with pytest.raises(StoreFailed, match="Input/output error"):
-            reserve.has_room()
+            reserve.try_ensure_room()
     else:
-        assert not reserve.has_room()
+        assert not reserve.try_ensure_room()
     assert reserve.is_released
     assert not path.exists()
     monkeypatch.undo()
-    assert reserve.has_room()
+    assert reserve.try_ensure_room()
     assert not reserve.is_released

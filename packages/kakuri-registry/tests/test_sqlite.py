@@ -919,7 +919,7 @@ def test_changes_on_a_full_disk_are_written_in_parts_of_sixteen_without_tombston
     with closing(SQLiteStore(path, reserve=1 << 20)) as store:
         store.load()
         store._reserve.release()
-        store._reserve.has_room = lambda: False
+        store._reserve.try_ensure_room = lambda: False
         store._failpoint = failpoint
         with pytest.raises(StoreFull, match="no room is left for new workloads"):
             store.write([put("new", 100)])

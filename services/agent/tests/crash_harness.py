@@ -82,7 +82,7 @@ class RecordingStore(SQLiteStore):
         self.failures = 0
         self.failed_at = -UNCERTAIN_SECONDS
         super().__init__(path, reserve=0, failpoint=agent_run.reach)
-        self._reserve.has_room = lambda: agent_run.system.disk != FULL
+        self._reserve.try_ensure_room = lambda: agent_run.system.disk != FULL
 
     def load(self):
         loaded = super().load()

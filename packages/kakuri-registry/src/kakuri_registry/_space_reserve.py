@@ -14,9 +14,9 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 class SpaceReserve:
     """A file next to the database that reserves disk space for when the disk is full.
 
-    New workloads are only accepted while the file exists and the same amount of space is free. By
-    the time other programs have filled the disk, the write-ahead log is short, so the reserve
-    suffices for it.
+    New workloads are only accepted while the file exists and as much space again is free. When
+    other programs have filled the disk, the file is deleted to make room for the write-ahead log,
+    which is short by then.
 
     Args:
         path: The file.
@@ -39,24 +39,30 @@ class SpaceReserve:
         """Whether the space was returned to the file system or never allocated."""
         return self.is_allocated is False
 
-    def check_room(self) -> None:
-        """Check that there is room for new workloads; reallocate the reserve if possible.
+    def ensure_room(self) -> None:
+        """Check that there is room for new workloads, after `try_ensure_room`.
 
         Raises:
-            StoreFull: There is none.
+            StoreFull: There is no room.
             StoreFailed: The file system can't be queried, or fails for another reason.
         """
-        if not self.has_room():
+        if not self.try_ensure_room():
             raise StoreFull("the disk is full: no room is left for new workloads")
 
-    def has_room(self) -> bool:
-        """Return whether there is room for new workloads; reallocate the reserve if possible.
+    def try_ensure_room(self) -> bool:
+        """Allocate the reserve if it is missing; return whether there is room for new workloads.
 
         Raises:
             StoreFailed: The file system can't be queried, or fails for a reason other than space.
         """
+        if self._size == 0:
+            return True
         try:
-            return self._size == 0 or self._has_room()
+            system = os.statvfs(self._directory)
+            free = system.f_bavail * system.f_frsize
+            if self._exists:
+                return free >= self._size
+            return free >= 2 * self._size and self._allocate()
         except OSError as error:
             what = f"can't reserve space in {str(self._path)!r}"
             raise translate_os_error(error, what) from error
@@ -64,13 +70,6 @@ class SpaceReserve:
     def notice_deletion(self) -> None:
         """Check whether the file was deleted, as an operator may do to make room."""
         self._exists = self._exists and self._path.exists()
-
-    def _has_room(self) -> bool:
-        system = os.statvfs(self._directory)
-        free = system.f_bavail * system.f_frsize
-        if self._exists:
-            return free >= self._size
-        return free >= 2 * self._size and self._allocate()
 
     def release(self) -> None:
         """Return the space to the file system."""

@@ -128,7 +128,7 @@ class SQLiteStore(Inheritable):
                 if not is_damage(error):
                     raise
                 self._recover(error)
-            self._reserve.has_room()
+            self._reserve.try_ensure_room()
         except sqlite3.Error as error:
             self.close()
             raise translate_sqlite_error(error, self._path) from error
@@ -172,7 +172,7 @@ class SQLiteStore(Inheritable):
             self._opened()
             self._files.check()
             self._reserve.notice_deletion()
-            self._reserve.check_room()
+            self._reserve.ensure_room()
 
     def compact(self, index: int) -> None:
         """Delete all events up to an index.
@@ -309,7 +309,7 @@ class SQLiteStore(Inheritable):
     def _write(self, changes: Sequence[Change]) -> None:
         self._files.check()
         if any(change.is_registration for change in changes):
-            self._reserve.check_room()
+            self._reserve.ensure_room()
             if self._accepted.can_add(changes):
                 self._transact(Acceptance(changes))
                 return
@@ -319,7 +319,7 @@ class SQLiteStore(Inheritable):
             # All or none, because they may be withdrawn.
             self._transact(self._accepted.transaction(changes))
             return
-        if self._reserve.is_released and not self._reserve.has_room():
+        if self._reserve.is_released and not self._reserve.try_ensure_room():
             self._write_in_parts(changes)
             return
         try:
