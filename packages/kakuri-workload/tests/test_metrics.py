@@ -39,7 +39,7 @@ def test_counts_begin_with_the_first_count_of_a_label():
 @pytest.mark.parametrize("family", [Counts, Histograms])
 @pytest.mark.parametrize("key", ["GET", (), ("GET",), ("GET", "200", "a")])
 def test_series_without_one_value_for_each_label_is_rejected_when_it_begins(family, key):
-    with pytest.raises(ValueError, match=r"'method', 'code'\) for kakuri_requests, got"):
+    with pytest.raises(ValueError, match=r"labels \('method', 'code'\) of kakuri_requests, got"):
         family("kakuri_requests", "Requests.", ("method", "code"))[key]
 
 

@@ -27,7 +27,8 @@ from kakuri_registry._statements import (
 MAX_FAILED_READS = 10_000
 """Number of failed reads after which recovery stops: hundreds of pages, in about a second."""
 
-LAST_NUMBER = 2**63 - 1
+MAX_ROWID = 2**63 - 1
+"""The largest row number in SQLite."""
 
 Row: TypeAlias = tuple[Any, ...]
 
@@ -114,7 +115,9 @@ def _read(path: Path) -> tuple[dict[object, Row], int, list[Row]]:
 
 def _read_version(connection: sqlite3.Connection) -> int:
     """Return the stored version of the latest change; 0 if it can't be read."""
-    with suppress(sqlite3.Error, TypeError, ValueError):  # no row, or one without a number
+    with suppress(
+        sqlite3.Error, TypeError, ValueError
+    ):  # no row, or a version that is not a number
         (version,) = connection.execute("SELECT version FROM registry").fetchone()
         if 0 <= version <= MAX_VERSION:
             return int(version)
@@ -153,8 +156,8 @@ def _read_tombstones(connection: sqlite3.Connection) -> list[Row]:
     tombstones: list[Row] = []
     with suppress(sqlite3.DatabaseError):
         for row in connection.execute(COPY_TOMBSTONES):
-            number, workload_id = row[:2]
-            if not _is_identified(workload_id, number):
+            version, workload_id = row[:2]
+            if not _is_identified(workload_id, version):
                 break
             tombstones.append(row)
     return tombstones
@@ -203,20 +206,20 @@ def _scan(
 ) -> Generator[Row, None, tuple[int, bool]]:
     """Yield the rows that a statement reads, until one can't be read.
 
-    Any number may be damaged. So a row counts as read only if the next row's number is beyond its
-    own, and a scan of the whole table has no limits.
+    Any row number (the column `number`, SQLite's rowid) may be damaged. So a row counts as read
+    only once a row with a later number follows it, and a scan of the whole table has no limits.
 
     Args:
         connection: The damaged database.
-        statement: Reads the number and the columns of each row.
-        limits: Its parameters: the first number of the range, and the last; none for the table.
-        is_backwards: Whether the statement reads from the last number down.
+        statement: Reads the row number and the columns of each row.
+        limits: Its parameters: the first and the last row number; none for the whole table.
+        is_backwards: Whether the statement reads in descending order.
 
     Returns:
-        The number from which to continue, and whether all rows were read.
+        The row number at which to continue, and whether all rows were read.
     """
     first = min(limits, default=0)
-    unread, step = (LAST_NUMBER, -1) if is_backwards else (first, 1)
+    unread, step = (MAX_ROWID, -1) if is_backwards else (first, 1)
     previous = -1
     try:
         for number, *row in connection.execute(statement, limits):

@@ -1,6 +1,6 @@
-"""A periodic check whether a store accepts changes and new workloads.
+"""A periodic check of whether a store accepts changes and new workloads.
 
-It finds a full disk, and deleted files of an idle store.
+Without it, an idle store would not notice that the disk is full or that its files were deleted.
 """
 
 import asyncio
@@ -15,13 +15,13 @@ PROBE_SECONDS = 10.0
 
 
 class StoreProbe:
-    """Checks the room of a store every ten seconds, whether the store is idle or not.
+    """Calls `Store.check_room` every ten seconds and reports the result.
 
     Args:
         store: The store.
         submit: Runs a function on the thread that writes to the store.
-        on_probed: Called on the loop with why the store accepts no changes, and why it only accepts
-            no new workloads; each is None if it accepts them.
+        on_probed: Called on the event loop with the error of a store that accepts no changes at
+            all, and that of a store that only accepts no new workloads; None for no error.
     """
 
     def __init__(

@@ -34,7 +34,8 @@ def fast_init(cls: type[T]) -> type[T]:
 
     Raises:
         TypeError: The class has a base class other than Generic, no slots, a field that is not a
-            plain argument, or a constructor that does more than set the fields.
+            positional argument or has a default factory, or a constructor that does more than set
+            the fields.
     """
     names = [each.name for each in fields(cls)]  # type: ignore[arg-type]  # mypy: not a dataclass
     has_bases = cls.__bases__ not in ((object,), (Generic,))
@@ -42,12 +43,15 @@ def fast_init(cls: type[T]) -> type[T]:
         raise TypeError(f"expected a dataclass with slots and without bases, got {cls.__name__}")
     for each in fields(cls):  # type: ignore[arg-type]
         if each.default_factory is not MISSING or each.kw_only or not each.init:
-            raise TypeError(f"expected a plain argument for {cls.__name__}.{each.name}")
+            raise TypeError(
+                f"expected {cls.__name__}.{each.name} to be a positional argument of the "
+                "constructor, without a default factory"
+            )
     given = cls.__init__
     code: Any = getattr(given, "__code__", None)  # without one, it is object's
     is_plain = code is not None and code.co_varnames == ("self", *names)
     if hasattr(cls, "__post_init__") or not (is_plain and code.co_qualname.startswith(_CREATE)):
-        raise TypeError(f"expected a constructor that only sets the fields of {cls.__name__}")
+        raise TypeError(f"expected the constructor of {cls.__name__} to only set its fields")
     lines = [f"def {_CREATE}():", f" def __init__(self, {', '.join(names)}):"]
     lines += ["  set_class(self, '__class__', twin)"]
     lines += [f"  self.{name} = {name}" for name in names]

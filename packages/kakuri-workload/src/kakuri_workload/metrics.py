@@ -172,7 +172,9 @@ class Histograms(dict[Labels, Histogram]):
 def _check_labels(key: object, labels: Labels, name: str) -> None:
     """Raise ValueError unless the key of a new series has a value for each label."""
     if not isinstance(key, tuple) or len(key) != len(labels):
-        raise ValueError(f"expected a tuple of values of {labels} for {name}, got {key!r}")
+        raise ValueError(
+            f"expected a tuple with a value for each of the labels {labels} of {name}, got {key!r}"
+        )
 
 
 def histogram(

@@ -31,7 +31,8 @@ HandlerT = TypeVar("HandlerT", bound=Handler)
 CheckT = TypeVar("CheckT", bound=Check)
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-"""Methods that every router knows, besides those of its routes."""
+"""Known methods: on a path that lacks them, they get 405. A method that is neither here nor in any
+route gets 501."""
 
 # TRACE would echo credentials (RFC 9110 9.3.8), CONNECT is for proxies (9.3.6).
 _NEVER = frozenset({"TRACE", "CONNECT"})
