@@ -223,4 +223,4 @@ async def test_cancelled_rotation_cancels_what_it_has_begun():
     with pytest.raises(asyncio.CancelledError):
         await running
     assert rotation._trimming.cancelled()
-    assert rotation._under_way == {}
+    assert rotation._rotations == {}

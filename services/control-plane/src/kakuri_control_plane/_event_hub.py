@@ -150,7 +150,7 @@ class EventHub:
         """
         await self.start()
         slot = self._slots.take(user)
-        slot.end = self._cut_displaced
+        slot.end = self._slot_displaced
         return slot
 
     def position(self, index: int) -> int | None:
@@ -349,8 +349,8 @@ class EventHub:
                 self._dropped_index = dropped.index
         self._wake_streams()
 
-    def _cut_displaced(self) -> None:
-        """Wake the streams, so that the one whose slot was displaced ends."""
+    def _slot_displaced(self) -> None:
+        """Count a stream that lost its slot, and wake all streams so that this one ends."""
         _log.info("stream of events cut", reason="all slots are taken")
         self._cuts["displaced",] += 1
         self._wake_streams()

@@ -1,4 +1,4 @@
-"""Events by key, for tasks that wait for a change of one workload or zone."""
+"""Events by key: each task waits for a change of one workload or zone."""
 
 import asyncio
 from collections.abc import Iterator
@@ -6,9 +6,9 @@ from contextlib import contextmanager
 
 
 class KeyedEvents:
-    """Wakes the tasks that wait for a change of a key; without waiting tasks it holds nothing.
+    """Wakes the tasks that wait for a change of a key, such as the id of a workload.
 
-    It is true while a task waits.
+    It takes memory only for tasks that wait, and is true while at least one does.
     """
 
     def __init__(self) -> None:

@@ -43,7 +43,7 @@ class LogRotation:
         self._ended = ended
         self._busy = busy
         self._interval = interval
-        self._under_way: dict[str, asyncio.Task[None]] = {}
+        self._rotations: dict[str, asyncio.Task[None]] = {}  # in progress, by zone
         self._checked: dict[str, object] = {}  # signatures of logs that needed no rotation
         self._failures: dict[str, str] = {}  # errors that were logged
         self._trimming: asyncio.Task[None] | None = None
@@ -55,7 +55,7 @@ class LogRotation:
                 await asyncio.sleep(self._interval)
                 await self.check()
         finally:
-            tasks = list(self._under_way.values())
+            tasks = list(self._rotations.values())
             if self._trimming is not None:
                 tasks.append(self._trimming)
             await cancel_all(tasks)
@@ -79,13 +79,13 @@ class LogRotation:
                 del known[zone_id]
         for zone_id, signature in signatures.items():
             is_unchanged = signature is not None and signature == self._checked.get(zone_id)
-            if not is_unchanged and zone_id not in self._under_way:
+            if not is_unchanged and zone_id not in self._rotations:
                 task = asyncio.create_task(self._check_zone(running[zone_id], signature))
-                self._under_way[zone_id] = task
+                self._rotations[zone_id] = task
                 task.add_done_callback(partial(self._done, zone_id))
 
     def _done(self, zone_id: str, _: asyncio.Task[None]) -> None:
-        del self._under_way[zone_id]
+        del self._rotations[zone_id]
 
     async def _check_zone(self, status: ZoneStatus, signature: object) -> None:
         container_id = status.container_id or ""
@@ -110,7 +110,7 @@ class LogRotation:
         """Remove logs of ended zones that exceed their budget, except of zones being changed."""
         if not self._table.has_listing:
             return
-        live = {*self._under_way, *self._busy()}
+        live = {*self._rotations, *self._busy()}
         ends: dict[str, float] = {}
         for status in self._table.all():
             if not status.state.is_terminal:

@@ -114,7 +114,7 @@ class ZoneRuntime:
         self._retry = retry
         self._logs = ZoneLogs(zones, retry)
         self._view = ZoneView(self._zone_changed, logs_outages=not zones.logs_outages)
-        self._specs = ZoneSpecs(zones.zone, self._view.changed)
+        self._specs = ZoneSpecs(zones.zone, self._view.notify)
         self.end_failures: dict[str, str] = {}
         self._commands: dict[str, _Command] = {}
         self._removals = RemovalQueue()
@@ -248,7 +248,7 @@ class ZoneRuntime:
             del self._commands[zone_id]
             self._removals.forget(zone_id)
             if command.skipped_start:
-                self._view.changed(zone_id)
+                self._view.notify(zone_id)
         if not task.cancelled() and task.exception() is not None:
             log.error("command failed", id=zone_id, exc_info=task.exception())
 
@@ -343,7 +343,7 @@ class ZoneRuntime:
     ) -> T:
         """Repeat a stop or removal until it has been carried out, and report it if it fails."""
         failures = EndFailures(
-            zone_id, grace_seconds, lambda: self.fault, self.end_failures, self._view.changed
+            zone_id, grace_seconds, lambda: self.fault, self.end_failures, self._view.notify
         )
         try:
             return await self._repeat(
@@ -376,7 +376,7 @@ class ZoneRuntime:
         pause, longest = self._retry
         if not self._view.opened.is_set():  # until then, another agent may be in charge
             if start is not None:
-                self._view.start_waits(start, self.fault or "")
+                self._view.start_delayed(start, self.fault or "")
             await self._view.opened.wait()
         while True:
             try:
@@ -384,7 +384,7 @@ class ZoneRuntime:
             except RuntimeUnavailable as error:
                 failure = str(error)
                 if start is not None:
-                    self._view.start_waits(start, failure)
+                    self._view.start_delayed(start, failure)
             except Refused as error:
                 failure = str(error)
                 if start is not None:

@@ -26,7 +26,8 @@ from kakuri_agent.runtimes._zone_operations import ZoneOperations
 log = structlog.get_logger()
 
 MAX_BREAKS = 3
-"""How often a stream may break in a row before it has listed all zones; then an error is logged."""
+"""Number of consecutive streams that break before they have listed all zones, after which an error
+is logged."""
 
 HEARTBEATS_UNTIL_FRESH = 2
 """Heartbeats (ZonesListed) after a removal, after which no event can be from before it.
@@ -68,12 +69,12 @@ class ZoneView:
         self.is_listed = False
         self.handlers: Mapping[str, str] = {}  # as the events reported them last
         self.fault: str | None = "the runtime has not been reached yet"
-        self._is_lost = False  # as the log reported it last
+        self._has_outage = False  # until the zones are reached again
         # Streams that broke after their first event, since all zones were last listed.
         self._breaks = 0
         self._has_begun = False  # whether the current stream has yielded an event
         self._zones: dict[str, ZoneStatus] = {}
-        # Zones that the runtime does not have, because their start waits or has failed.
+        # Zones that the runtime does not have, because their start is delayed or has failed.
         self._unstarted: dict[str, ZoneStatus] = {}
         # Known before the stream broke and not reported since, in the order of their first report.
         self._unconfirmed: dict[str, None] = {}
@@ -91,7 +92,7 @@ class ZoneView:
         return unstarted
 
     def all(self) -> Collection[ZoneStatus]:
-        """Return the status of all zones, and of starts that wait or failed."""
+        """Return the status of all zones, including those whose start is delayed or has failed."""
         return [*self._zones.values(), *self._unstarted.values()]
 
     def receive(self, event: ZoneEvent) -> None:
@@ -116,10 +117,10 @@ class ZoneView:
                         self._end_outage()
                 else:
                     fault = message or "the runtime does not answer"
-                    self._fail("runtime lost", fault, fault)
+                    self._record_outage("runtime lost", fault, fault)
 
-    def broken(self, fault: str, cause: str | None = None) -> None:
-        """Record that the stream of events broke, so that changes of zones are missed.
+    def stream_broke(self, fault: str, cause: str | None = None) -> None:
+        """Record that the stream of events broke, so that changes of zones go unnoticed.
 
         A stream that breaks `MAX_BREAKS` times in a row before it has listed all zones does not
         recover by itself. That is logged once, as an error.
@@ -134,45 +135,45 @@ class ZoneView:
         if self._has_begun and self._breaks == MAX_BREAKS:
             log.error("events keep breaking before all zones are listed", error=error)
         self._has_begun = False
-        self._fail("sidecar lost", fault, error)
+        self._record_outage("sidecar lost", fault, error)
         self._unconfirmed = dict.fromkeys(self._zones)
 
     def _end_outage(self) -> None:
         """Reset the count of breaks, and log that an outage has ended, if there was one."""
         self._breaks = 0
-        if self._is_lost and self.fault is None:
-            self._is_lost = False
+        if self._has_outage and self.fault is None:
+            self._has_outage = False
             if self._logs_outages:
                 log.info("zones can be reached again")
 
-    def _fail(self, event: str, fault: str, error: str) -> None:
+    def _record_outage(self, event: str, fault: str, error: str) -> None:
         self.fault = fault
-        if not self._is_lost:
-            self._is_lost = True
+        if not self._has_outage:
+            self._has_outage = True
             if self._logs_outages:
                 log.warning(event, error=error)
 
-    def start_waits(self, spec: ZoneSpec, message: str) -> None:
-        """Record that the start of a zone waits until the runtime answers."""
+    def start_delayed(self, spec: ZoneSpec, message: str) -> None:
+        """Record that a zone can't be started before the runtime answers."""
         self._unstarted[spec.id] = ZoneStatus(
             spec.id, WorkloadState.PENDING, "RuntimeUnavailable", message, attempt=spec.attempt
         )
-        self.changed(spec.id)
+        self.notify(spec.id)
 
     def start_failed(self, spec: ZoneSpec, reason: str, message: str) -> None:
-        """Record that a zone could not be started; nothing of it is left in the runtime."""
+        """Record that a zone could not be started, and that the runtime has no object of it."""
         self._unstarted[spec.id] = ZoneStatus(
             spec.id, WorkloadState.FAILED, reason, message, attempt=spec.attempt
         )
-        self.changed(spec.id)
+        self.notify(spec.id)
 
     def stopped(self, zone_id: str, last_attempt: int | None) -> None:
         """Record that a zone was stopped.
 
         Args:
             zone_id: The zone.
-            last_attempt: Its latest attempt that had a container; None if there is none. A
-                later attempt that waited to start has failed.
+            last_attempt: Its latest attempt that had a container; None if there is none. A later
+                attempt, whose container had not started, has failed.
         """
         known = self._unstarted.get(zone_id) or self._zones.get(zone_id)
         attempt = 0 if known is None else known.attempt
@@ -183,7 +184,7 @@ class ZoneView:
         self._unstarted[zone_id] = ZoneStatus(
             zone_id, WorkloadState.FAILED, "Stopped", "stopped before it ran", attempt=attempt
         )
-        self.changed(zone_id)
+        self.notify(zone_id)
 
     def started(self, zone: ZoneStatus) -> None:
         """Record the status that a successful start returned."""
@@ -193,7 +194,7 @@ class ZoneView:
             if late.latest is not None:
                 self._receive_zone(late.latest)
 
-    def removed(self, zone_id: str, removed: RemovedZone) -> None:
+    def removed(self, zone_id: str, details: RemovedZone) -> None:
         """Record that a zone was removed."""
         self._zones.pop(zone_id, None)
         self._unstarted.pop(zone_id, None)
@@ -201,9 +202,9 @@ class ZoneView:
         self._late[zone_id] = _LateEvents()
         self._on_change(zone_id)
         if self.observer is not None:
-            self.observer.zone_removed(zone_id, removed)
+            self.observer.zone_removed(zone_id, details)
 
-    def changed(self, zone_id: str) -> None:
+    def notify(self, zone_id: str) -> None:
         """Notify the observer that a zone changed."""
         self._on_change(zone_id)
         if self.observer is not None:
@@ -221,7 +222,7 @@ class ZoneView:
         unstarted = self._unstarted.get(zone.id)
         if unstarted is not None and unstarted.attempt <= zone.attempt:
             del self._unstarted[zone.id]
-        self.changed(zone.id)
+        self.notify(zone.id)
 
     def _receive_list(self) -> None:
         for zone_id, late in list(self._late.items()):
@@ -240,7 +241,7 @@ class ZoneView:
 
     def _drop(self, zone_id: str) -> None:
         if self._zones.pop(zone_id, None) is not None:
-            self.changed(zone_id)
+            self.notify(zone_id)
 
 
 async def follow_events(zones: ZoneOperations, view: ZoneView, retry: tuple[float, float]) -> None:
@@ -259,7 +260,7 @@ async def follow_events(zones: ZoneOperations, view: ZoneView, retry: tuple[floa
                 if view.is_listed:
                     pause = retry[0]
         except RuntimeUnavailable as error:
-            view.broken(str(error), None if error.__cause__ is None else _describe(error))
+            view.stream_broke(str(error), None if error.__cause__ is None else _describe(error))
         await asyncio.sleep(pause)
         pause = min(pause * 2, longest)
 
