@@ -492,7 +492,7 @@ class FailingPuller:
     def __init__(self, status):
         self.status, self.pulls = status, 0
 
-    async def pull(self, *_, is_check):
+    async def pull(self, *_, has_fallback):
         self.pulls += 1
         if self.pulls == 1:
             self.status.set_result(None)

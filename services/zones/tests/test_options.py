@@ -75,7 +75,7 @@ def test_options_with_values_make_settings(settings, tmp_path, monkeypatch):
         (["--cri", "127.0.0.1:1"], "expected unix:///PATH, got 127.0.0.1:1"),
         (["--handler", "edera-zone="], "like edera-zone=edera, got 'edera-zone='"),
         (["--handler", "edera-zone"], "got 'edera-zone'"),
-        (["--handler", "a=b", "--handler", "a=c"], "one handler for 'a'"),
+        (["--handler", "a=b", "--handler", "a=c"], "one handler for class 'a', got 'b' and 'c'"),
         (["--cgroup-parent", "kakuri"], "expected an absolute path"),
         (["--cgroup-parent", "/a/../b"], "expected an absolute path"),
         (["--pull-timeout", "0"], "expected seconds from 1 to 86400, got 0"),

@@ -82,7 +82,7 @@ class Health:
 
 
 def own_conditions(network: ZoneNetwork, collector: ImageCollector) -> list[Condition]:
-    """Return conditions that do not prevent zones from running."""
+    """Return the conditions of the node's own parts; none prevents zones from running."""
     conditions = []
     if not network.resolvers().servers:
         message = "the host has no resolver that zones can reach: set one with --dns-server"

@@ -25,8 +25,7 @@ from kakuri_zones._settings import DEFAULT_COLLECTION, CollectionLimits
 
 log = structlog.get_logger()
 
-FULL = 100
-"""Percent: as the high threshold, it turns off removal for lack of space."""
+PERCENT = 100
 
 
 class DiskUse(NamedTuple):
@@ -97,7 +96,7 @@ class ImageCollector:
         now = self._clock()
         left: list[api.Image] = []
         for image in candidates:
-            age = now - self._used(image)
+            age = now - self._last_used(image)
             is_old = 0 < self._limits.max_age <= age
             if not (is_old and await self._remove(image, f"not used for {age:.0f} s")):
                 left.append(image)
@@ -118,7 +117,7 @@ class ImageCollector:
             and now - self._seen[each.id] >= self._limits.min_age
             and not _is_any_of(each, kept)
         ]
-        return sorted(candidates, key=self._used)
+        return sorted(candidates, key=self._last_used)
 
     def _record(self, images: Sequence[api.Image], used: AbstractSet[str], now: float) -> None:
         """Record which images exist, and which of them containers use now."""
@@ -145,16 +144,16 @@ class ImageCollector:
 
     async def _make_room(self, candidates: Sequence[api.Image]) -> str | None:
         """Remove images while the disk is too full; return why that did not suffice."""
-        if self._limits.high >= FULL:
+        if self._limits.high >= PERCENT:  # removal for lack of space is turned off
             return None
         for path in set(map(mountpoint, await self._cri.image_fs_info())):
             use = self._disk(path)
             if use is None or use.capacity == 0:
                 return f"can't read the disk usage of {path!r}"
-            percent = FULL - use.available * FULL // use.capacity
+            percent = PERCENT - use.available * PERCENT // use.capacity
             if percent < self._limits.high:
                 continue
-            needed = use.capacity * (FULL - self._limits.low) // FULL - use.available
+            needed = use.capacity * (PERCENT - self._limits.low) // PERCENT - use.available
             freed = 0
             for image in candidates:
                 if freed >= needed:
@@ -191,7 +190,7 @@ class ImageCollector:
             image = ""
         return {tagged(image)} if image else set()
 
-    def _used(self, image: api.Image) -> float:
+    def _last_used(self, image: api.Image) -> float:
         return self._images.last_used.get(image.id, self._seen[image.id])
 
 

@@ -198,12 +198,14 @@ class Images:
         is_repair = repair and policy is not PullPolicy.NEVER
         if present is not None and not is_repair and _needs_no_pull(reference, policy):
             return present
-        is_always = is_repair or _always_pulls(reference, policy)
-        is_check = present is not None and (is_repair or policy is None)
+        needs_newest = is_repair or _always_pulls(reference, policy)
+        has_fallback = present is not None and (is_repair or policy is None)
         try:
-            ref = await self._pull(reference, report, is_fresh=is_always, is_check=is_check)
+            ref = await self._pull(
+                reference, report, needs_newest=needs_newest, has_fallback=has_fallback
+            )
         except PullFailed as failure:
-            if not is_check or not (is_repair or failure.is_transient):
+            if not has_fallback or not (is_repair or failure.is_transient):
                 raise
             assert present is not None
             log.warning("using the node's image", image=reference, error=str(failure))
@@ -213,10 +215,14 @@ class Images:
             raise PullFailed(f"{reference} was removed after its pull", is_transient=True)
         return pulled
 
-    async def _pull(self, reference: str, report: Report, *, is_fresh: bool, is_check: bool) -> str:
+    async def _pull(
+        self, reference: str, report: Report, *, needs_newest: bool, has_fallback: bool
+    ) -> str:
         """Pull an image, or join a pull of it that may be shared."""
         while True:
-            pull = self._join_or_begin(reference, is_fresh=is_fresh, is_check=is_check)
+            pull = self._join_or_begin(
+                reference, needs_newest=needs_newest, has_fallback=has_fallback
+            )
             had_begun = pull.has_begun
             waiter = object()
             pull.waiters[waiter] = report
@@ -230,13 +236,13 @@ class Images:
             finally:
                 del pull.waiters[waiter]
                 if not pull.waiters and pull.task is not None and not pull.task.done():
-                    self._forget((reference, is_check), pull)
+                    self._forget((reference, has_fallback), pull)
                     pull.task.cancel()
 
-    def _join_or_begin(self, reference: str, *, is_fresh: bool, is_check: bool) -> _Pull:
-        key = reference, is_check
+    def _join_or_begin(self, reference: str, *, needs_newest: bool, has_fallback: bool) -> _Pull:
+        key = reference, has_fallback
         before = self._pulls.get(key)
-        if before is not None and not (is_fresh and before.has_begun):
+        if before is not None and not (needs_newest and before.has_begun):
             return before
         pull = self._pulls[key] = _Pull()
         pull.task = asyncio.create_task(self._run(key, pull, before))
@@ -249,12 +255,12 @@ class Images:
         return pull
 
     async def _run(self, key: tuple[str, bool], pull: _Pull, before: _Pull | None) -> str:
-        reference, is_check = key
+        reference, has_fallback = key
         try:
             if before is not None and before.task is not None:
                 await asyncio.wait({before.task})
             pull.has_begun = True
-            return await self._puller.pull(reference, pull.report, is_check=is_check)
+            return await self._puller.pull(reference, pull.report, has_fallback=has_fallback)
         finally:
             # Not in a callback of the task: a start that came between the failure and the callback
             # would join the failed pull again and again.

@@ -90,14 +90,14 @@ class Puller:
         self._received_by = received_by
         self.counts = PullCounts(clock)
 
-    async def pull(self, image: str, report: Report, *, is_check: bool = False) -> str:
+    async def pull(self, image: str, report: Report, *, has_fallback: bool = False) -> str:
         """Pull an image.
 
         Args:
             image: The reference, with its tag or digest.
             report: Receives the progress.
-            is_check: The node has an image of this name, which can be used instead, so the first
-                failure is final.
+            has_fallback: Whether the node has an image of this name, which can be used instead. If
+                so, the first failure is final, and a pull without progress ends sooner.
 
         Returns:
             The reference to create containers from.
@@ -107,17 +107,17 @@ class Puller:
             CallUnanswered: The runtime does not answer.
         """
         with self.counts.pull():
-            return await self._pull(image, report, is_check=is_check)
+            return await self._pull(image, report, has_fallback=has_fallback)
 
-    async def _pull(self, image: str, report: Report, *, is_check: bool) -> str:
+    async def _pull(self, image: str, report: Report, *, has_fallback: bool) -> str:
         log.info("pulling", image=image)
         began = self._clock()
         backoff = PullBackoff(self._limits, self._clock)
         while True:
             try:
-                ref = await self._attempt(image, began, report, is_check=is_check)
+                ref = await self._attempt(image, began, report, has_fallback=has_fallback)
             except PullFailed as failure:
-                pause = backoff.next_delay() if failure.is_transient and not is_check else None
+                pause = backoff.next_delay() if failure.is_transient and not has_fallback else None
                 if pause is None:
                     log.warning("pull failed", image=image, error=str(failure))
                     raise
@@ -128,7 +128,9 @@ class Puller:
                 return ref
             await asyncio.sleep(pause)
 
-    async def _attempt(self, image: str, began: float, report: Report, *, is_check: bool) -> str:
+    async def _attempt(
+        self, image: str, began: float, report: Report, *, has_fallback: bool
+    ) -> str:
         timeout = self._limits.timeout - (self._clock() - began)
         if timeout <= 0:
             raise PullFailed(self._timeout_message(image), is_transient=False)
@@ -138,7 +140,9 @@ class Puller:
             while not call.done():
                 await asyncio.wait({call}, timeout=self._limits.progress_interval)
                 if not call.done():
-                    await self._check_progress(image, progress, began, report, is_check=is_check)
+                    await self._check_progress(
+                        image, progress, began, report, has_fallback=has_fallback
+                    )
             return call.result()
         except CriError as error:
             raise await self._failure(image, error) from error
@@ -150,7 +154,13 @@ class Puller:
             del call
 
     async def _check_progress(
-        self, image: str, progress: PullProgress, began: float, report: Report, *, is_check: bool
+        self,
+        image: str,
+        progress: PullProgress,
+        began: float,
+        report: Report,
+        *,
+        has_fallback: bool,
     ) -> None:
         """Report the progress of a pull, and end one that makes none."""
         with contextlib.suppress(CriError):
@@ -158,11 +168,11 @@ class Puller:
         now = self._clock()
         stalled = progress.stalled_for(now)
         limit = self._limits.stall_timeout
-        if is_check:
+        if has_fallback:
             limit = min(limit, self._limits.check_stall_timeout)
         if 0 < limit <= stalled and progress.has_figures:
             message = f"can't pull {image}: no progress for {stalled:.0f} s"
-            raise PullFailed(message, is_transient=is_check)
+            raise PullFailed(message, is_transient=has_fallback)  # so that the fallback is used
         message = f"pulling {image} for {now - began:.0f} s"
         received = progress.bytes_seen or None
         if received is not None:

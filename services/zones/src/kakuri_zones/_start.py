@@ -137,18 +137,18 @@ class Start:
             self._table.observe(self.spec.id, observed)
             return True
         try:
-            await self._try(self._discard_leftovers(observed))
+            await self._start_once(self._discard_leftovers(observed))
         except StartFailed as error:
             if not self._should_retry(error):
                 raise
             log.warning("start tried again", zone=self.spec.id, error=str(error))
-            await self._try(None, repair_image=self._lacks_image_content(error))
+            await self._start_once(None, repair_image=self._lacks_image_content(error))
         return False
 
     def _should_retry(self, error: StartFailed) -> bool:
         """Return whether to repeat a failed start.
 
-        The runtime or an earlier process may have crashed, or an image or object has disappeared.
+        Leftovers of a crash, or an image or object that disappeared, may have caused the failure.
         """
         has_lost = self._has_lost_sandbox or isinstance(error.__cause__, NotFound)
         is_recovering = self._cri.seconds_since_silence <= RECOVERY_SECONDS
@@ -165,10 +165,10 @@ class Start:
         if observed is None:
             return None
         kept = self._run.without_leftovers(observed)
-        self._remove_other(observed, kept, "left by an earlier start")
+        self._remove_others(observed, kept, "left by an earlier start")
         return kept if kept.sandboxes or kept.containers else None
 
-    async def _try(self, before: ObservedZone | None, *, repair_image: bool = False) -> None:
+    async def _start_once(self, before: ObservedZone | None, *, repair_image: bool = False) -> None:
         """Start the zone; if that fails and the runtime still answers, remove its objects."""
         try:
             await self._start(before, repair_image=repair_image)
@@ -196,14 +196,14 @@ class Start:
             self._report(CREATING_SANDBOX)
             sandbox = await self._provide_sandbox(config, before)
             self._sandbox_id = sandbox.id
-            sandbox, own_addresses = await self._checked(sandbox)
+            sandbox, own_addresses = await self._inspect(sandbox)
             self._report(CREATING_CONTAINER, sandbox_id=sandbox.id)
             container_id = await self._provide_container(config, before, sandbox, own_addresses)
         self._report(STARTING, sandbox_id=sandbox.id, container_id=container_id)
         container = await self._start_container(sandbox, container_id)
         observed = ObservedZone(self.spec.id, (sandbox,), (container,))
         if before is not None:
-            self._remove_other(before, observed, "replaced by a later attempt")
+            self._remove_others(before, observed, "replaced by a later attempt")
         self._table.observe(self.spec.id, observed)
         log.info(
             "started",
@@ -272,8 +272,8 @@ class Start:
         sysctls = self._network.sysctls(self._handler)
         return replace(config, linux=replace(config.linux, sysctls=sysctls))
 
-    async def _checked(self, sandbox: Sandbox) -> tuple[Sandbox, list[str]]:
-        """Return a sandbox with its primary address, and all of its addresses.
+    async def _inspect(self, sandbox: Sandbox) -> tuple[Sandbox, list[str]]:
+        """Check the handler of a sandbox; return it with its primary address, and all addresses.
 
         Raises:
             StartFailed: Another handler than the requested one runs it.
@@ -353,7 +353,7 @@ class Start:
             attempt=self.spec.attempt,
         ).with_status(status)
 
-    def _remove_other(self, before: ObservedZone, kept: ObservedZone, reason: str) -> None:
+    def _remove_others(self, before: ObservedZone, kept: ObservedZone, reason: str) -> None:
         other = Objects.of(before) - Objects.of(kept)
         self._remover.remove_later(self.spec.id, other, reason)
 

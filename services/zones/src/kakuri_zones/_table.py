@@ -32,8 +32,8 @@ class ZoneTable:
         self._reported: dict[str, ZoneStatus] = {}
         self._provisional: dict[str, float] = {}  # when the end was first observed
         self._isolation: dict[str, tuple[str, Isolation]] = {}  # with the container's id
-        self._changed_at: dict[str, int] = {}
-        self._steps = 0
+        self._change_count = 0  # by operations, which number their changes
+        self._last_changes: dict[str, int] = {}  # number of each zone's last change
         self._health = RuntimeHealth(available=False, message="not listed yet")
         self._watchers: dict[Watcher, None] = {}  # in the order in which they began
         self.has_listing = False
@@ -66,11 +66,11 @@ class ZoneTable:
 
     def begin_listing(self) -> int:
         """Return the token to pass to `end_listing` after the runtime was listed."""
-        return self._steps
+        return self._change_count
 
     def has_changed(self, zone_id: str, begun: int) -> bool:
         """Return whether an operation has changed a zone since a listing began."""
-        return self._changed_at.get(zone_id, 0) > begun
+        return self._last_changes.get(zone_id, 0) > begun
 
     def end_listing(
         self, observed: Mapping[str, ObservedZone], begun: int
@@ -85,7 +85,9 @@ class ZoneTable:
                     self._refresh(zone_id)
                 if found is not None:
                     current[zone_id] = found
-        self._changed_at = {key: step for key, step in self._changed_at.items() if step > begun}
+        self._last_changes = {
+            key: number for key, number in self._last_changes.items() if number > begun
+        }
         self.has_listing = True
         for watcher in self._watchers:
             if not watcher.has_listing:
@@ -139,8 +141,8 @@ class ZoneTable:
             self.unwatch(watcher)
 
     def _mark_changed(self, zone_id: str) -> None:
-        self._steps += 1
-        self._changed_at[zone_id] = self._steps
+        self._change_count += 1
+        self._last_changes[zone_id] = self._change_count
 
     def _set_observed(self, zone_id: str, observed: ObservedZone | None) -> None:
         if observed is None:

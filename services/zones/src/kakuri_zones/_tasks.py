@@ -1,4 +1,4 @@
-"""Long work in turns of the event loop, and many calls at a time."""
+"""Long loops that let the event loop do other work, and a bound on concurrent calls."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
@@ -24,8 +24,8 @@ async def gather_bounded(
     """Await calls, at most `limit` of them at the same time, and return their results in order.
 
     Raises:
-        Exception: That of the first call that failed. The other calls in progress continue, and
-                further ones begin as they end.
+        Exception: The first call that failed raised it. The other calls in progress continue, and
+            further ones are begun.
     """
     results: dict[int, T] = {}
     waiting = enumerate(calls)  # shared: each worker takes the next call

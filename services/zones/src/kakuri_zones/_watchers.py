@@ -43,10 +43,11 @@ class Watcher:
 
     def gone(self, zone_id: str) -> None:
         """Queue a ZoneGone event, after an end that was not read yet."""
-        waiting = self._zones.get(zone_id, [])
-        last = waiting[-1] if waiting else None
-        kept = isinstance(last, ZoneChanged) and last.zone.state.is_terminal
-        self._put(zone_id, [*([last] if kept and last else []), ZoneGone(zone_id)])
+        events: list[ZoneEvent] = [ZoneGone(zone_id)]
+        match self._zones.get(zone_id):
+            case [*_, ZoneChanged(zone) as end] if zone.state.is_terminal:
+                events.insert(0, end)
+        self._put(zone_id, events)
 
     def health(self, health: RuntimeHealth) -> None:
         """Queue a RuntimeHealth event before all others."""

@@ -114,8 +114,8 @@ class Zones:
         if (current := self._starts.get(spec.id)) is not None:
             start, task = current
             if not start.matches(spec):
-                given = f"attempt {start.spec.attempt}"
-                raise ZoneConflict(f"another spec of {spec.id!r} is being started, {given}")
+                other = f"another spec or attempt ({start.spec.attempt})"
+                raise ZoneConflict(f"zone {spec.id!r} is being started with {other}")
             return task
         start = self._new_start(spec, self._handlers[spec.workload.runtime_class])
         task = asyncio.create_task(self._run_start(start))

@@ -52,7 +52,7 @@ def read_handlers(pairs: Iterable[str]) -> dict[str, str]:
             raise click.BadParameter(f"expected a handler like edera-zone=edera, got {pair!r}")
         if name in handlers:
             raise click.BadParameter(
-                f"expected one handler for {name!r}, got another one, {handler!r}"
+                f"expected one handler for class {name!r}, got {handlers[name]!r} and {handler!r}"
             )
         handlers[name] = handler
     if not handlers:
@@ -258,9 +258,10 @@ _OPTIONS = (
 def zone_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options for zones to a click command, which receives them as `zones`, a Settings.
 
-    @click.command(cls=DaemonCommand, name="my-command", default_listen="unix:/run/my.sock")
-    @zone_options
-    def main(listen: Endpoint, *, zones: Settings) -> None: ...
+    Example:
+        @click.command(cls=DaemonCommand, name="my-command", default_listen="unix:/run/my.sock")
+        @zone_options
+        def main(listen: Endpoint, *, zones: Settings) -> None: ...
     """
 
     @functools.wraps(function)

@@ -157,12 +157,15 @@ class LogStore:
     async def rotate(
         self, zone: str, attempt: int, reopen: Callable[[], Awaitable[object]]
     ) -> bool:
-        """Rotate the log of a running container if it has grown too large; return whether it was.
+        """Rotate the log of a running container if it has grown too large.
 
         The file is renamed, `reopen` is awaited, which has to call ReopenContainerLog, and the
         oldest files are removed. If `reopen` raises, the rename is undone, unless the runtime has
         opened a new file, and the error is raised; call `rotate` again later. A rotation that a
         crash interrupted is completed. A log that another program has removed is reopened too.
+
+        Returns:
+            Whether the runtime has reopened the log.
 
         Raises:
             LogStorageError: The directory can't be created, or a file can't be renamed.
@@ -240,7 +243,7 @@ class LogStore:
                 return LogChunk(reading.content, following, is_end, has_gap, examined)
             cursor, name = reading.next, reading.name or name
             polls = _BLIND_POLLS if reading.is_complete else _UNSTABLE_POLLS
-            await self._change(zone, name, before, has_ended, min(left, polls * _POLL))
+            await self._wait_for_change(zone, name, before, has_ended, min(left, polls * _POLL))
 
     async def read_bounded(
         self, zone: str, after: str | None, *, limit: int, records: LogSelection | None = None
@@ -316,7 +319,7 @@ class LogStore:
             if chunk.has_ended:
                 return
 
-    async def _change(
+    async def _wait_for_change(
         self, zone: str, name: str, before: object, has_ended: Callable[[], bool], left: float
     ) -> None:
         """Wait until a file may have grown since its signature, at most `left` seconds."""
