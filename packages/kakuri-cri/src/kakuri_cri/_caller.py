@@ -151,7 +151,7 @@ class Caller:
         return failure
 
 
-def expected(name: str, field: str, value: T | None) -> T:
+def required(name: str, field: str, value: T | None) -> T:
     """Return a field of a response that every runtime has to set.
 
     An empty id, for example, would later select every sandbox.

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from kakuri_cri import api
-from kakuri_cri._caller import Caller, expected
+from kakuri_cri._caller import Caller, required
 
 _SERVICE = api.RuntimeService
 
@@ -37,7 +37,7 @@ class ContainerCalls(Caller):
         )
         timeout = self._seconds(timeout)
         response = await self.call(_SERVICE.CreateContainer, request, timeout=timeout)
-        return expected("CreateContainer", "container_id", response.container_id)
+        return required("CreateContainer", "container_id", response.container_id)
 
     async def start_container(self, container_id: str, timeout: float | None = None) -> None:
         """Start a created container.
@@ -81,7 +81,7 @@ class ContainerCalls(Caller):
         request = api.ContainerStatusRequest(container_id=container_id)
         timeout = self._seconds(timeout)
         response = await self.call(_SERVICE.ContainerStatus, request, timeout=timeout)
-        return expected("ContainerStatus", "status", response.status)
+        return required("ContainerStatus", "status", response.status)
 
     async def list_containers(
         self, labels: Mapping[str, str], *, sandbox_id: str = "", timeout: float | None = None
@@ -179,12 +179,12 @@ class ContainerCalls(Caller):
         A URL is only valid for one connection and a short time.
         """
         response = await self.call(_SERVICE.Exec, request, timeout=self._seconds(timeout))
-        return expected("Exec", "url", response.url)
+        return required("Exec", "url", response.url)
 
     async def attach(self, request: api.AttachRequest, timeout: float | None = None) -> str:
         """Prepare to attach to a container's streams, and return the URL; see `exec`."""
         response = await self.call(_SERVICE.Attach, request, timeout=self._seconds(timeout))
-        return expected("Attach", "url", response.url)
+        return required("Attach", "url", response.url)
 
     async def port_forward(
         self, sandbox_id: str, ports: Sequence[int] = (), timeout: float | None = None
@@ -193,4 +193,4 @@ class ContainerCalls(Caller):
         request = api.PortForwardRequest(pod_sandbox_id=sandbox_id, port=tuple(ports))
         timeout = self._seconds(timeout)
         response = await self.call(_SERVICE.PortForward, request, timeout=timeout)
-        return expected("PortForward", "url", response.url)
+        return required("PortForward", "url", response.url)

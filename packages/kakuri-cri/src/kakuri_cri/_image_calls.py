@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from kakuri_cri import api
-from kakuri_cri._caller import Caller, expected
+from kakuri_cri._caller import Caller, required
 
 _SERVICE = api.ImageService
 
@@ -57,7 +57,7 @@ class ImageCalls(Caller):
             image=api.ImageSpec(image=image), auth=auth, sandbox_config=sandbox_config
         )
         response = await self.call(_SERVICE.PullImage, request, timeout=timeout)
-        return expected("PullImage", "image_ref", response.image_ref)
+        return required("PullImage", "image_ref", response.image_ref)
 
     async def image_fs_info(self, timeout: float | None = None) -> list[api.FilesystemUsage]:
         """Return the usage of the image file systems; some runtimes return an empty list."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kakuri_cri import api
-from kakuri_cri._caller import Caller, expected
+from kakuri_cri._caller import Caller, required
 from kakuri_cri._errors import Unimplemented, printable
 
 _API_VERSION = "v1"
@@ -48,7 +48,7 @@ async def probe(caller: Caller, timeout: float) -> ProbeResult:
     """Probe a runtime; see `Runtime.probe`."""
     request = api.VersionRequest(version="v1")
     version = await caller.call(api.RuntimeService.Version, request, timeout=timeout)
-    expected("Version", "runtime_name", version.runtime_name)
+    required("Version", "runtime_name", version.runtime_name)
     if version.runtime_api_version != _API_VERSION:
         message = f"expected a runtime of CRI {_API_VERSION}, got {version.runtime_api_version!r}"
         raise Unimplemented("Version", printable(message), "UNIMPLEMENTED")

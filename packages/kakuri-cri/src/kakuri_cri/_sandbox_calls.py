@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from kakuri_cri import api
-from kakuri_cri._caller import Caller, expected
+from kakuri_cri._caller import Caller, required
 
 _SERVICE = api.RuntimeService
 
@@ -28,7 +28,7 @@ class SandboxCalls(Caller):
         request = api.RunPodSandboxRequest(config=config, runtime_handler=handler)
         timeout = self.timeouts.run_pod_sandbox
         response = await self.call(_SERVICE.RunPodSandbox, request, timeout=timeout)
-        return expected("RunPodSandbox", "pod_sandbox_id", response.pod_sandbox_id)
+        return required("RunPodSandbox", "pod_sandbox_id", response.pod_sandbox_id)
 
     async def stop_pod_sandbox(self, sandbox_id: str, timeout: float | None = None) -> None:
         """Stop a sandbox and everything in it; succeeds if it is already stopped.
@@ -57,7 +57,7 @@ class SandboxCalls(Caller):
         request = api.PodSandboxStatusRequest(pod_sandbox_id=sandbox_id)
         timeout = self._seconds(timeout)
         response = await self.call(_SERVICE.PodSandboxStatus, request, timeout=timeout)
-        return expected("PodSandboxStatus", "status", response.status)
+        return required("PodSandboxStatus", "status", response.status)
 
     async def list_pod_sandboxes(
         self, labels: Mapping[str, str], timeout: float | None = None
@@ -106,5 +106,5 @@ class SandboxCalls(Caller):
         """
         timeout = self.timeouts.run_pod_sandbox
         response = await self.call(_SERVICE.RestorePod, request, timeout=timeout)
-        expected("RestorePod", "pod_sandbox_id", response.pod_sandbox_id)
+        required("RestorePod", "pod_sandbox_id", response.pod_sandbox_id)
         return response

@@ -7,7 +7,7 @@ from typing import Annotated
 from kakuri_protobuf import Method
 
 from kakuri_cri import api
-from kakuri_cri._caller import Caller, expected
+from kakuri_cri._caller import Caller, required
 from kakuri_cri._responses import read_items
 
 _SERVICE = api.RuntimeService
@@ -42,7 +42,7 @@ class StatsCalls(Caller):
         request = api.ContainerStatsRequest(container_id=container_id)
         timeout = self._seconds(timeout)
         response = await self.call(_SERVICE.ContainerStats, request, timeout=timeout)
-        return expected("ContainerStats", "stats", response.stats)
+        return required("ContainerStats", "stats", response.stats)
 
     async def list_container_stats(
         self, labels: Mapping[str, str], *, sandbox_id: str = "", timeout: float | None = None
@@ -72,7 +72,7 @@ class StatsCalls(Caller):
         request = api.PodSandboxStatsRequest(pod_sandbox_id=sandbox_id)
         timeout = self._seconds(timeout)
         response = await self.call(_SERVICE.PodSandboxStats, request, timeout=timeout)
-        return expected("PodSandboxStats", "stats", response.stats)
+        return required("PodSandboxStats", "stats", response.stats)
 
     async def list_pod_sandbox_stats(
         self, labels: Mapping[str, str], timeout: float | None = None

@@ -110,9 +110,9 @@ def open_listening_sockets(
     backlog = limits.backlog
     first = open_sockets_blocking(endpoint, backlog, local_access)
     if endpoint.scheme == "unix":
-        copies = [[one.dup() for one in first.sockets] for _ in range(number - 1)]
+        copies = [[listener.dup() for listener in first.sockets] for _ in range(number - 1)]
         return [first, *(ListeningSockets(endpoint, copy) for copy in copies)]
-    addresses = [(one.family, one.getsockname()) for one in first.sockets]
+    addresses = [(listener.family, listener.getsockname()) for listener in first.sockets]
     first.close()
     opened: list[ListeningSockets] = []
     try:

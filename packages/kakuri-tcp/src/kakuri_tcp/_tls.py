@@ -93,7 +93,7 @@ def _check_path(name: str, path: object, *, may_be_none: bool = False) -> None:
 
 
 def _check_alpn(alpn: object) -> None:
-    if not isinstance(alpn, tuple) or not all(isinstance(one, str) for one in alpn):
+    if not isinstance(alpn, tuple) or not all(isinstance(name, str) for name in alpn):
         raise TypeError(f"expected a tuple of protocol names as alpn, got {alpn!r:.80}")
 
 

@@ -7,28 +7,28 @@ from typing import Any
 from kakuri_workload._workload import Workload
 
 
-def differences(one: Workload, other: Workload) -> Iterator[str]:
+def differences(first: Workload, second: Workload) -> Iterator[str]:
     """Yield the path of each difference between two workloads, such as `$.env['A']`.
 
     Values are left out, because they may be secret.
 
     Args:
-        one: A workload.
-        other: Another one.
+        first: A workload.
+        second: Another workload.
     """
     for field in fields(Workload):
-        yield from _differences(getattr(one, field.name), getattr(other, field.name), field.name)
+        yield from _differences(getattr(first, field.name), getattr(second, field.name), field.name)
 
 
-def _differences(one: Any, other: Any, name: str) -> Iterator[str]:
-    if one == other:
+def _differences(first: Any, second: Any, name: str) -> Iterator[str]:
+    if first == second:
         return
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        for key in sorted(one.keys() | other.keys()):
-            if one.get(key) != other.get(key):
+    if isinstance(first, Mapping) and isinstance(second, Mapping):
+        for key in sorted(first.keys() | second.keys()):
+            if first.get(key) != second.get(key):
                 yield f"$.{name}[{key!r}]"
-    elif isinstance(one, Sequence) and not isinstance(one, str) and len(one) == len(other):
-        for index, (left, right) in enumerate(zip(one, other, strict=True)):
+    elif isinstance(first, Sequence) and not isinstance(first, str) and len(first) == len(second):
+        for index, (left, right) in enumerate(zip(first, second, strict=True)):
             if left != right:
                 yield f"$.{name}[{index}]"
     else:

@@ -32,7 +32,7 @@ class FakeCri:
             ...  # something that uses runtime.endpoint
             runtime.exit("my-zone", 3)
 
-    It reproduces the behavior of containerd that clients can observe: ids, states, times, exit
+    It reproduces the behaviour of containerd that clients can observe: ids, states, times, exit
     codes, reasons, log files and events; names that are reserved while an object exists or is being
     created; NOT_FOUND and idempotent calls. A call continues after its caller has cancelled it,
     except for a pull.

@@ -110,7 +110,7 @@ class FakeImages:
 
     def stream_images(self, _request: api.StreamImagesRequest) -> list[api.StreamImagesResponse]:
         """Return a message for each image that is on the node."""
-        return [api.StreamImagesResponse(images=(one,)) for one in self.statuses()]
+        return [api.StreamImagesResponse(images=(image,)) for image in self.statuses()]
 
     async def remove_image(
         self, request: api.RemoveImageRequest, pause: Pause

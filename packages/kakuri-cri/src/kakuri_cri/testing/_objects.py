@@ -24,7 +24,7 @@ class Refusal(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FakeImage:
-    """An image, and the behavior of its containers.
+    """An image, and the behaviour of its containers.
 
     Attributes:
         state: "present" on the node, "pullable" from the registry, "missing" in the registry, or

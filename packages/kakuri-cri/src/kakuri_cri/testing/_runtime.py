@@ -144,14 +144,15 @@ class FakeRuntime(FakeCommands):
         """Return the containers that a filter selects."""
         await pause()
         found = self.select_containers(request.filter)
-        return api.ListContainersResponse(containers=tuple(one.item() for one in found))
+        items = tuple(container.item() for container in found)
+        return api.ListContainersResponse(containers=items)
 
     def stream_containers(
         self, request: api.StreamContainersRequest
     ) -> list[api.StreamContainersResponse]:
         """Return a message for each container that a filter selects."""
         found = self.select_containers(request.filter)
-        return [api.StreamContainersResponse(containers=(one.item(),)) for one in found]
+        return [api.StreamContainersResponse(containers=(container.item(),)) for container in found]
 
     def select_containers(self, selected: api.ContainerFilter | None) -> list[FakeContainer]:
         """Return the containers that a filter selects."""

@@ -81,14 +81,16 @@ class FakeSandboxes(FakeState):
         """Return the sandboxes that a filter selects."""
         await pause()
         found = self.select_sandboxes(request.filter)
-        return api.ListPodSandboxResponse(items=tuple(one.item() for one in found))
+        return api.ListPodSandboxResponse(items=tuple(sandbox.item() for sandbox in found))
 
     def stream_pod_sandboxes(
         self, request: api.StreamPodSandboxesRequest
     ) -> list[api.StreamPodSandboxesResponse]:
         """Return a message for each sandbox that a filter selects."""
         found = self.select_sandboxes(request.filter)
-        return [api.StreamPodSandboxesResponse(pod_sandboxes=(one.item(),)) for one in found]
+        return [
+            api.StreamPodSandboxesResponse(pod_sandboxes=(sandbox.item(),)) for sandbox in found
+        ]
 
     def select_sandboxes(self, selected: api.PodSandboxFilter | None) -> list[FakeSandbox]:
         """Return the sandboxes that a filter selects."""

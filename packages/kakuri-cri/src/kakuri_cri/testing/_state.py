@@ -95,7 +95,7 @@ class FakeState:
 
     def containers_of(self, sandbox: FakeSandbox) -> list[FakeContainer]:
         """Return the containers of a sandbox."""
-        return [one for one in self.containers.values() if one.sandbox is sandbox]
+        return [found for found in self.containers.values() if found.sandbox is sandbox]
 
     def check_accepted(self, identifier: str, config: api.PodSandboxConfig) -> None:
         """Raise Refusal if the node has no network for a sandbox, or accepts no sysctls."""

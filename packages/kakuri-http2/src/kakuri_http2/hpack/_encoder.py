@@ -56,7 +56,7 @@ class Encoder:
         """Apply the peer's SETTINGS_HEADER_TABLE_SIZE; the next block begins with an update."""
         size = min(size, self._own_max_size)
         if size != self._table.max_size:
-            # The smallest size in between has to be signaled, too (section 4.2).
+            # The smallest size in between has to be signalled, too (section 4.2).
             self._updates = [*([min(self._updates)] if self._updates else []), size]
             if len(self._updates) == 2 and self._updates[0] >= size:
                 del self._updates[0]

@@ -24,7 +24,7 @@ MACHINE_DIGITS: Final = 18
 """Number of digits that always fit into 64 bits."""
 _LOW_BITS: Final = 2**59 - 1
 """Mask applied before each further digit, so that an i64 can't overflow, which is undefined
-behavior in C. A number that loses bits has more than 18 digits, and is converted by Python.
+behaviour in C. A number that loses bits has more than 18 digits, and is converted by Python.
 """
 _EXPONENT_DIGITS: Final = 4
 """Maximum number of exponent digits that are read without converting text."""

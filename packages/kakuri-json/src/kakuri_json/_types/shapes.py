@@ -86,7 +86,9 @@ class Choice:
 
     def _key(self) -> Any:
         # 1 equals True, and a member of an IntEnum or StrEnum equals its value.
-        return self.name, tuple((type(one), one, type(two), two) for one, two in self.rows)
+        return self.name, tuple(
+            (type(encoded), encoded, type(decoded), decoded) for encoded, decoded in self.rows
+        )
 
 
 @dataclass(frozen=True, slots=True)
