@@ -45,5 +45,5 @@ def test_rename_that_does_not_return_a_string_raises_unsupported_type_error():
         __json__: ClassVar = {"rename": lambda _: 1}
         x: int
 
-    with pytest.raises(UnsupportedTypeError, match=r"expected JSON names of text .* got 1"):
+    with pytest.raises(UnsupportedTypeError, match=r"expected text as the JSON names .* got 1"):
         decode(b"{}", Point)

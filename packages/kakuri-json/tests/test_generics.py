@@ -573,7 +573,7 @@ def _made(name="x", **options):
 
 
 def test_invalid_json_name_is_reported_by_its_class_and_value():
-    expected = r"^expected JSON names of text in <class '.*Made'>, got '\\ud800'$"
+    expected = r"^expected text as the JSON names of <class '.*Made'>, got '\\ud800'$"
     with pytest.raises(UnsupportedTypeError, match=expected):
         kakuri_json.decode("{}", type=_made(rename={"x": "\ud800"}))
 

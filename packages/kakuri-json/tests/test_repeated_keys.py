@@ -19,7 +19,7 @@ import pytest
         '[{"' + "k" * 500 + '":1},{"' + "k" * 500 + '":2}]',
     ],
 )
-def test_loads_with_keys_in_changing_spellings_returns_their_values(text):
+def test_loads_with_keys_written_differently_returns_their_values(text):
     assert kakuri_json.loads(text) == json.loads(text)
 
 

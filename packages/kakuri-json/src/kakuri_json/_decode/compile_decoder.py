@@ -63,7 +63,7 @@ def compile_decoder(shape: Shape, layout: Layout) -> Callable[[str], Any]:
     compiler.constants["NO_MATCH"] = NO_MATCH
     compiler.constants["match"] = compile_pattern(pattern).fullmatch
     lines = ["m = match(text)", "if m is None: return NO_MATCH"]
-    lines += compiler.brief_reading(part.brief or part)
+    lines += compiler.minimal_reading(part.minimal or part)
     lines += compiler.unpacking()
     if part.conditions:
         lines.append(f"if not ({' and '.join(part.conditions)}): return NO_MATCH")
@@ -132,9 +132,9 @@ class Compiler(ScalarCompiler):
         self._inside.append(shape)
         orders = dict(order or ())
         arguments: dict[str, str] = {}
-        brief_arguments: dict[str, str] = {}
+        minimal_arguments: dict[str, str] = {}
         conditions: list[str] = []
-        brief_conditions: list[str] = []
+        minimal_conditions: list[str] = []
         members: list[tuple[str, bool]] = []
         for key in orders or record_order(shape):
             item = shape.by_json_name.get(key)
@@ -145,24 +145,24 @@ class Compiler(ScalarCompiler):
             members.append((part.pattern, item.required))
             arguments[item.name] = part.code
             conditions += part.conditions
-            brief = part.brief or part
-            brief_arguments[item.name] = brief.code
-            brief_conditions += brief.conditions
+            minimal = part.minimal or part
+            minimal_arguments[item.name] = minimal.code
+            minimal_conditions += minimal.conditions
         self._inside.pop()
         ordered = [arguments[item.name] for item in shape.fields]
-        brief_ordered = [brief_arguments[item.name] for item in shape.fields]
+        minimal_ordered = [minimal_arguments[item.name] for item in shape.fields]
         pattern = self._members(members)
         if len(pattern) > _MAX_PATTERN:
             raise NotRegular
         if shape is self._whole:
             # Construct the value of the whole document without a function call.
             statements = construction(shape, ordered, self.constants)
-            brief_statements = construction(shape, brief_ordered, self.constants)
-            brief = Part("", "", brief_conditions, brief_statements)
-            return Part(pattern, "", conditions, statements, brief)
+            minimal_statements = construction(shape, minimal_ordered, self.constants)
+            minimal = Part("", "", minimal_conditions, minimal_statements)
+            return Part(pattern, "", conditions, statements, minimal)
         construct = self.constant(constructor_of(shape))
-        brief = Part("", f"{construct}({', '.join(brief_ordered)})", brief_conditions)
-        return Part(pattern, f"{construct}({', '.join(ordered)})", conditions, brief=brief)
+        minimal = Part("", f"{construct}({', '.join(minimal_ordered)})", minimal_conditions)
+        return Part(pattern, f"{construct}({', '.join(ordered)})", conditions, minimal=minimal)
 
     def _field(self, item: Field, order: Any) -> Part:
         if item.required:
@@ -178,7 +178,7 @@ class Compiler(ScalarCompiler):
         part = self.part(item.shape, order).unless(f"{marker} is None", default)
         self._optional_depth -= 1
         part.pattern = f"{CAPTURE}){self._member(item.json_name, part.pattern)}"
-        part.brief = Part("", default)
+        part.minimal = Part("", default)
         return part
 
     def _member(self, key: str, pattern: str) -> str:
@@ -291,7 +291,7 @@ class Compiler(ScalarCompiler):
 
     def _fixed(self, shape: FixedTuple, order: Any) -> Part:
         orders = order or (None,) * len(shape.items)
-        parts = [self.part(item, one) for item, one in zip(shape.items, orders, strict=True)]
+        parts = [self.part(item, within) for item, within in zip(shape.items, orders, strict=True)]
         inside = ",".join(f"{self.space}{part.pattern}{self.space}" for part in parts)
         code = f"({''.join(f'{part.code}, ' for part in parts)})"
         conditions = [condition for part in parts for condition in part.conditions]

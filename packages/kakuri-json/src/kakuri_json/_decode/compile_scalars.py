@@ -44,14 +44,14 @@ class Part:
         code: The Python expression for its value.
         conditions: Python expressions that must be true for the value to be valid.
         statements: Statements that return the value, if `code` is not enough.
-        brief: The part for documents without any optional member; None if this part serves both.
+        minimal: The part for documents without any optional member; None if this part serves both.
     """
 
     pattern: str
     code: str
     conditions: list[str] = field(default_factory=list)
     statements: list[str] = field(default_factory=list)
-    brief: "Part | None" = None
+    minimal: "Part | None" = None
 
     @property
     def result(self) -> list[str]:
@@ -85,19 +85,19 @@ class ScalarCompiler:
         names = "".join(f"g{number}, " for number in range(self._groups))
         return [f"{names}= m.groups()"] if names else []
 
-    def brief_reading(self, brief: Part) -> list[str]:
+    def minimal_reading(self, minimal: Part) -> list[str]:
         """Return statements that read a document without optional members, if that is faster.
 
         Args:
-            brief: The part for such documents.
+            minimal: The part for such documents.
         """
         required = self._required_groups
-        lines = brief.result
-        if brief.conditions:
-            lines = [f"if not ({' and '.join(brief.conditions)}): return NO_MATCH", *lines]
+        lines = minimal.result
+        if minimal.conditions:
+            lines = [f"if not ({' and '.join(minimal.conditions)}): return NO_MATCH", *lines]
         used = {int(number) for number in _GROUP.findall("\n".join(lines))}
-        is_brief = not self._has_required_after_optional and used == set(range(required))
-        if not is_brief or not required or self._groups - required < _MANY_GROUPS:
+        is_possible = not self._has_required_after_optional and used == set(range(required))
+        if not is_possible or not required or self._groups - required < _MANY_GROUPS:
             return []
         names = "".join(f"g{number}, " for number in range(required))
         # An index more than there are, so that the result is a tuple even for one group.
@@ -170,8 +170,8 @@ class ScalarCompiler:
             tests[0] = tests[0].replace(name, f"({name} := {part.code})", 1)
             part.conditions += tests
             part.code = name
-            if part.brief is not None:
-                self.constrain(part.brief, constraints)
+            if part.minimal is not None:
+                self.constrain(part.minimal, constraints)
 
     def _tests(
         self,

@@ -73,7 +73,7 @@ def _order(shape: Shape, value: Any) -> Any:
         case Sequence() if type(value) is list and value:
             return _order(shape.item, value[0])
         case FixedTuple() if type(value) is list:
-            return tuple(_order(item, one) for item, one in zip(shape.items, value, strict=True))
+            return tuple(_order(item, part) for item, part in zip(shape.items, value, strict=True))
         case Mapping() if type(value) is dict and value:
             return _order(shape.value, next(iter(value.values())))
     return None

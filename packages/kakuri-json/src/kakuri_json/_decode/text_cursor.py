@@ -1,6 +1,6 @@
 """A cursor over the text of a document, so that parsing and conversion are a single pass.
 
-This gives every fault a position, and nothing is read after the last reported fault.
+As a result, every fault has a position, and nothing is read after the last reported fault.
 """
 
 import re

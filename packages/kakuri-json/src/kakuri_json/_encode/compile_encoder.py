@@ -267,8 +267,8 @@ class _Source:
         absent = f"{name} is None" if default_is_none else self._absent(item, name)
         shape = item.shape
         if isinstance(shape, Union) and default_is_none:
-            rest = [member for member in shape.members if member != Scalar("null")]
-            shape = rest[0] if len(rest) == 1 else shape
+            others = [member for member in shape.members if member != Scalar("null")]
+            shape = others[0] if len(others) == 1 else shape
         kind = _kind(shape)
         if kind == "string":
             self.conditions.append(f"({absent} or {name}.__class__ is str)")

@@ -9,7 +9,7 @@ from kakuri_json._syntax.parser import parse
 from kakuri_json._syntax.scanning import COMPILED
 
 if COMPILED:
-    from kakuri_json._syntax.octets import parse_bytes  # interpreted, it would be slow
+    from kakuri_json._syntax.bytes_parser import parse_bytes  # interpreted, it would be slow
 
 if TYPE_CHECKING:
     from _typeshed import SupportsRead
@@ -64,8 +64,8 @@ def loads(
             data = bytes(data)
         if type(data) in (str, bytes) and len(data) <= limits.max_length:
             try:
-                octets = data.encode() if isinstance(data, str) else data
-                return parse_bytes(octets, limits, last_key_wins=last_key_wins)
+                encoded = data.encode() if isinstance(data, str) else data
+                return parse_bytes(encoded, limits, last_key_wins=last_key_wins)
             except UnicodeError:
                 pass  # read_text explains it
             except (JSONSyntaxError, LimitError) as error:

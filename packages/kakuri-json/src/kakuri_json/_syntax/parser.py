@@ -80,12 +80,12 @@ def parse_value(  # noqa: C901 - one loop over local variables is fastest
     # Objects of one kind have the same keys in the same order, so the next key is guessed. For each
     # key: its text up to the value, and the number of the key that followed it last time.
     keys: list[str] = [""]
-    spellings: list[str] = ['"":']
+    key_texts: list[str] = ['"":']
     following: list[int] = [0]
     numbers: dict[str, int] = {"": 0}
     last: i64 = 0
     guess: i64 = 0
-    spelling = ""
+    key_text = ""
     items: list[Any] = []
     members: dict[str, Any] = {}
     in_object = False
@@ -108,10 +108,10 @@ def parse_value(  # noqa: C901 - one loop over local variables is fastest
             if key_follows:
                 start = position
                 guess = following[last]
-                spelling = spellings[guess]
-                if text[start : start + len(spelling)] == spelling:
+                key_text = key_texts[guess]
+                if text[start : start + len(key_text)] == key_text:
                     key = keys[guess]
-                    position += len(spelling)
+                    position += len(key_text)
                 else:
                     if code != _QUOTE:
                         raise explain_key(text, position, after_comma=bool(members))
@@ -135,18 +135,18 @@ def parse_value(  # noqa: C901 - one loop over local variables is fastest
                     number = numbers.get(key)
                     if number is None:
                         if len(keys) > MAX_GUESSED:
-                            keys, spellings, following = [""], ['"":'], [0]
+                            keys, key_texts, following = [""], ['"":'], [0]
                             numbers, last = {"": 0}, 0
                         number = len(keys)
                         numbers[key] = number
                         keys.append(key)
-                        spellings.append("")
+                        key_texts.append("")
                         following.append(0)
                     else:
                         key = keys[number]  # one copy of each is enough
                     guess = number
                     if position - start <= LONGEST_GUESS:
-                        spellings[guess] = text[start:position]
+                        key_texts[guess] = text[start:position]
                         following[last] = guess
                     else:
                         following[last] = 0

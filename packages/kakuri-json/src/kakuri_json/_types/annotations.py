@@ -174,7 +174,7 @@ def _alias(alias: Any, arguments: Arguments | None) -> Shape:
     before = _open_aliases.get(alias)
     if before == len(_in_progress):  # no class was begun in between
         got = f"{alias!r} inside itself"
-        raise UnsupportedTypeError(f"expected a class where a type contains itself, got {got}")
+        raise UnsupportedTypeError(f"expected an alias that contains itself in a class, got {got}")
     scope = bind(alias, arguments, _shape)
     _open_aliases[alias] = len(_in_progress)
     try:
@@ -328,7 +328,7 @@ def _renaming(cls: Any, rename: Callable[[str], Any]) -> Callable[[str], str]:
 
 def _check_name(cls: Any, name: Any) -> str:
     if not isinstance(name, str) or has_surrogate(name):
-        raise UnsupportedTypeError(f"expected JSON names of text in {cls!r}, got {name!r}")
+        raise UnsupportedTypeError(f"expected text as the JSON names of {cls!r}, got {name!r}")
     return name
 
 
@@ -363,4 +363,4 @@ def _read_record(record: Record, arguments: Arguments | None) -> None:
         _check_name(cls, record.tag)
         _check_name(cls, record.tag_value)
     if len(record.by_json_name) != len(record.fields) or record.tag in record.by_json_name:
-        raise UnsupportedTypeError(f"expected different names for the fields of {cls!r}")
+        raise UnsupportedTypeError(f"expected a different JSON name for each field of {cls!r}")

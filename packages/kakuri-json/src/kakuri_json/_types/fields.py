@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from kakuri_json._errors import UnsupportedTypeError
 from kakuri_json._types.attributes import options_of
 from kakuri_json._types.formats import decimal_class
-from kakuri_json._types.generics import Scope, ToShape, is_read_only, named
+from kakuri_json._types.generics import Scope, ToShape, from_typing, is_read_only
 from kakuri_json._types.shapes import Choice, Field, Record
 
 Hints: TypeAlias = dict[str, tuple[Any, Scope]]
@@ -43,7 +43,7 @@ def typed_dict_fields(
     Raises:
         UnsupportedTypeError: It has extra items (PEP 728), which are not read.
     """
-    unset = named("NoExtraItems") or (None,)  # None before typing-extensions 4.13
+    unset = from_typing("NoExtraItems") or (None,)  # None before typing-extensions 4.13
     extra = getattr(record.cls, "__extra_items__", unset[0])
     if not any(extra is each for each in unset):
         raise UnsupportedTypeError(f"expected a TypedDict without extra items, got {record.cls!r}")

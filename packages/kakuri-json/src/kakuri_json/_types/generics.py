@@ -154,7 +154,7 @@ def scopes(cls: Any, arguments: Arguments | None, to_shape: ToShape) -> dict[Any
 
 def is_alias(annotation: Any) -> bool:
     """Return whether a type is an alias of the `type` statement, or one of `typing_extensions`."""
-    return isinstance(annotation, named("TypeAliasType"))
+    return isinstance(annotation, from_typing("TypeAliasType"))
 
 
 def is_typed_dict(annotation: Any) -> bool:
@@ -163,15 +163,15 @@ def is_typed_dict(annotation: Any) -> bool:
     return is_dict and hasattr(annotation, "__required_keys__")
 
 
-def named(name: str) -> tuple[Any, ...]:
-    """Return the objects of a name in `typing` and, if it is imported, `typing_extensions`."""
+def from_typing(name: str) -> tuple[Any, ...]:
+    """Return the objects with a name in `typing` and, if it is imported, `typing_extensions`."""
     modules = (typing, sys.modules.get("typing_extensions"))
     return tuple(getattr(module, name) for module in modules if hasattr(module, name))
 
 
 def is_read_only(origin: Any) -> bool:
     """Return whether the origin of an annotation is ReadOnly (PEP 705)."""
-    return any(origin is each for each in named("ReadOnly"))
+    return any(origin is each for each in from_typing("ReadOnly"))
 
 
 def hints_of(

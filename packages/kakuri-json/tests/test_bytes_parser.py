@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kakuri_json import JSONError, Limits
+from kakuri_json._syntax.bytes_parser import parse_bytes
 from kakuri_json._syntax.diagnosis import set_byte_position
-from kakuri_json._syntax.octets import parse_bytes
 from kakuri_json._syntax.parser import parse
 
 DEFAULT = Limits()

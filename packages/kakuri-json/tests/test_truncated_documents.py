@@ -55,7 +55,7 @@ def syntax_error_of(call):
     return None
 
 
-def test_document_that_is_cut_off_anywhere_has_the_error_of_loads():
+def test_document_truncated_anywhere_has_the_error_of_loads():
     assert decode(DOCUMENT.encode(), type=Drawing).matrix == [[1, 2], [], [3]]
     for size in range(len(DOCUMENT)):
         for end in ("", " "):

@@ -1,4 +1,4 @@
-"""Reads the tokens of a document from its bytes, for `octets`.
+"""Reads the tokens of a document from its bytes, for `bytes_parser`.
 
 ASCII strings are copied from a str with one character for each byte (Latin-1); all others are
 decoded.
@@ -66,7 +66,7 @@ def text_until(data: bytes, position: "i64") -> tuple[str, int]:
     return text, len(text) - len(data[position:].decode())
 
 
-def skip_octet_space(data: bytes, position: "i64") -> "i64":
+def skip_space_in_bytes(data: bytes, position: "i64") -> "i64":
     """Return the position after white space."""
     end: i64 = len(data)
     if position >= end:
@@ -87,14 +87,14 @@ def skip_octet_space(data: bytes, position: "i64") -> "i64":
     return position
 
 
-def skip_spelling(data: bytes, position: "i64", spelling: bytes) -> "i64":
-    """Return the position after a literal, or -1 if the document has something else there."""
-    size: i64 = len(spelling)
+def skip_expected(data: bytes, position: "i64", expected: bytes) -> "i64":
+    """Return the position after the expected bytes, or -1 if the document has others there."""
+    size: i64 = len(expected)
     if len(data) - position < size:
         return -1
     index: i64 = 0
     while index < size:
-        if data[position] != spelling[index]:
+        if data[position] != expected[index]:
             return -1
         index += 1
         position += 1
@@ -217,7 +217,7 @@ def read_strings(data: bytes, text: str, position: "i64", items: list[Any]) -> "
             paired.append(len(bodies))
         bodies.append(body)
         found |= bits
-        position = skip_octet_space(data, after + 2)
+        position = skip_space_in_bytes(data, after + 2)
     if found < _HAS_ESCAPE:
         items.extend(bodies)
         return position
@@ -231,7 +231,7 @@ def read_strings(data: bytes, text: str, position: "i64", items: list[Any]) -> "
     return position
 
 
-def read_octet_number(
+def read_number_in_bytes(
     data: bytes, text: str, start: "i64", max_digits: "i64", limits: Limits
 ) -> tuple[Any, "i64"]:
     """Return the number that begins at a position, and the position after it.

@@ -5,13 +5,21 @@ document and reading its characters. Values and errors are the same as those of 
 which is used without a compiled wheel. The document is only decoded as a whole to report an error.
 
 The main loop is repeated from `parser`, because in a loop for both types, compiled code would
-create an object for each character. tests/test_octets.py compares the values and errors of both
-parsers. When interpreted, this parser is slower.
+create an object for each character. tests/test_bytes_parser.py compares the values and errors of
+both parsers. When interpreted, this parser is slower.
 """
 
 from typing import TYPE_CHECKING, Any, Final
 
 from kakuri_json._limits import Limits
+from kakuri_json._syntax.byte_tokens import (
+    read_number_in_bytes,
+    read_string,
+    read_strings,
+    skip_expected,
+    skip_space_in_bytes,
+    text_until,
+)
 from kakuri_json._syntax.diagnosis import (
     explain_end,
     explain_key,
@@ -21,14 +29,6 @@ from kakuri_json._syntax.diagnosis import (
     syntax_error,
 )
 from kakuri_json._syntax.numbers import MACHINE_DIGITS
-from kakuri_json._syntax.octet_tokens import (
-    read_octet_number,
-    read_string,
-    read_strings,
-    skip_octet_space,
-    skip_spelling,
-    text_until,
-)
 from kakuri_json._syntax.parser import LONGEST_GUESS, MAX_GUESSED
 from kakuri_json._syntax.runs import read_run
 
@@ -74,7 +74,7 @@ def parse_bytes(  # noqa: C901 - one loop over local variables is fastest
     # Objects of one kind have the same keys in the same order, so the next key is guessed. For each
     # key: its text up to the value, and the numbers of the two keys last seen after it.
     keys: list[str] = [""]
-    spellings: list[bytes] = [_EMPTY]
+    key_texts: list[bytes] = [_EMPTY]
     following: list[int] = [0]
     earlier: list[int] = [0]
     numbers: dict[str, int] = {"": 0}
@@ -99,15 +99,15 @@ def parse_bytes(  # noqa: C901 - one loop over local variables is fastest
         while True:
             code = data[position]
             if code <= 0x20:
-                position = skip_octet_space(data, position)
+                position = skip_space_in_bytes(data, position)
                 code = data[position]
             if key_follows:
                 start = position
                 guess = following[last]
-                position = skip_spelling(data, start, spellings[guess])
+                position = skip_expected(data, start, key_texts[guess])
                 if position < 0:
                     guess = earlier[last]
-                    position = skip_spelling(data, start, spellings[guess])
+                    position = skip_expected(data, start, key_texts[guess])
                     if position >= 0:
                         earlier[last] = following[last]
                         following[last] = guess
@@ -126,35 +126,35 @@ def parse_bytes(  # noqa: C901 - one loop over local variables is fastest
                     )
                 if guess < 0:
                     if data[position] != _COLON:
-                        position = skip_octet_space(data, position)
+                        position = skip_space_in_bytes(data, position)
                         if data[position] != _COLON:
                             raise explain_separator(
                                 *text_until(data, position), "':' after the key"
                             )
-                    position = skip_octet_space(data, position + 1)
+                    position = skip_space_in_bytes(data, position + 1)
                     number = numbers.get(key)
                     if number is None:
                         if len(keys) > MAX_GUESSED:
-                            keys, spellings, following, earlier = [""], [_EMPTY], [0], [0]
+                            keys, key_texts, following, earlier = [""], [_EMPTY], [0], [0]
                             numbers, last = {"": 0}, 0
                         guess = len(keys)
                         numbers[key] = guess
                         keys.append(key)
-                        spellings.append(_EMPTY)
+                        key_texts.append(_EMPTY)
                         following.append(0)
                         earlier.append(0)
                     else:
                         guess = number
                         key = keys[guess]  # one copy of each is enough
                     if position - start <= LONGEST_GUESS:
-                        if skip_spelling(data, start, spellings[guess]) != position:
-                            spellings[guess] = data[start:position]
+                        if skip_expected(data, start, key_texts[guess]) != position:
+                            key_texts[guess] = data[start:position]
                         earlier[last] = following[last]
                         following[last] = guess
                 last = guess
                 code = data[position]
                 if code <= 0x20:
-                    position = skip_octet_space(data, position)
+                    position = skip_space_in_bytes(data, position)
                     code = data[position]
                 key_follows = False
 
@@ -164,7 +164,7 @@ def parse_bytes(  # noqa: C901 - one loop over local variables is fastest
                 if depth >= max_depth:
                     raise limit_error(*text_until(data, position), limits, "max_depth")
                 is_object = code == _OPEN_OBJECT
-                position = skip_octet_space(data, position + 1)
+                position = skip_space_in_bytes(data, position + 1)
                 if data[position] != (_CLOSE_OBJECT if is_object else _CLOSE_ARRAY):
                     depth += 1
                     if in_object:
@@ -183,15 +183,15 @@ def parse_bytes(  # noqa: C901 - one loop over local variables is fastest
                 end = position + 1
             elif code == _T:
                 value = True
-                end = skip_spelling(data, position, b"true")
+                end = skip_expected(data, position, b"true")
             elif code == _F:
                 value = False
-                end = skip_spelling(data, position, b"false")
+                end = skip_expected(data, position, b"false")
             elif code == _N:
                 value = None
-                end = skip_spelling(data, position, b"null")
+                end = skip_expected(data, position, b"null")
             else:
-                value, end = read_octet_number(data, text, position, max_digits, limits)
+                value, end = read_number_in_bytes(data, text, position, max_digits, limits)
             if end <= position:
                 raise explain_value(
                     *text_until(data, position), after_comma=not in_object and bool(items)
@@ -206,14 +206,14 @@ def parse_bytes(  # noqa: C901 - one loop over local variables is fastest
                     items.append(value)
                 code = data[position]
                 if code <= 0x20:
-                    position = skip_octet_space(data, position)
+                    position = skip_space_in_bytes(data, position)
                     code = data[position]
                 if code == _COMMA:
                     position += 1
                     key_follows = in_object
                     if not in_object and may_run and not len(items) & 15:
                         if data[position] <= 0x20:
-                            position = skip_octet_space(data, position)
+                            position = skip_space_in_bytes(data, position)
                         if data[position] == _QUOTE:
                             end = read_strings(data, text, position, items)
                         else:
@@ -244,7 +244,7 @@ def parse_bytes(  # noqa: C901 - one loop over local variables is fastest
                     items = around
                     in_object = False
             else:
-                position = skip_octet_space(data, position)
+                position = skip_space_in_bytes(data, position)
                 if position != len(data):
                     raise explain_separator(
                         *text_until(data, position), "nothing after the document"
