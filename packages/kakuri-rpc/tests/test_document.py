@@ -99,7 +99,7 @@ async def test_server_accepts_the_largest_document_and_refuses_a_larger_one():
 
 @pytest.mark.parametrize("spaced", [False, True])
 @pytest.mark.parametrize("text", ["x", "é", "\x1b", '"', "/", " "])
-def test_largest_document_is_decoded_in_every_spelling(text, spaced):
+def test_largest_document_is_decoded_with_any_escapes_and_spaces(text, spaced):
     document = encode(filled(MAX_DOCUMENT_BYTES, text))
     if spaced:
         document = document.replace(b",", b" ,\r\n\t")

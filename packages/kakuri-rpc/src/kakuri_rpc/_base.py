@@ -7,10 +7,10 @@ agents and control planes do hardly anything else.
 from typing import Any
 
 REQUEST: dict[str, Any] = {"tag": "type", "omit_defaults": True}
-"""Of requests: an unknown field is an error."""
+"""The options of requests: an unknown field is an error."""
 
 REPLY: dict[str, Any] = {"tag": "type", "omit_defaults": True, "unknown": "ignore"}
-"""Of replies: fields of a newer agent are ignored."""
+"""The options of replies: unknown fields, which a newer agent may send, are ignored."""
 
 # For speed, the two most frequent lines bypass the general encoder and decoder. Tests compare them
 # with the result of `encode` for the same messages.

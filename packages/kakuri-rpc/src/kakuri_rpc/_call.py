@@ -44,11 +44,13 @@ class Call(Generic[R]):
     idempotent. The retry, and the functions passed to a call, run in a copy of the context
     (contextvars) in which the call was made. Cancelling the call drops the reply.
 
-    Raises, when it is awaited:
-        AgentError: The agent answered with an error. AgentUnreachable: The request could not be
-        sent, or got no reply after all retries. AgentTimeout: No reply arrived in time.
-        UnexpectedReply: The reply does not match the request. ClientClosed: The caller closed the
-        client.
+    Awaiting it raises:
+
+    - AgentError: the agent answered with an error.
+    - AgentUnreachable: the request could not be sent, or got no reply after all retries.
+    - AgentTimeout: there was no reply in time; it is unknown whether the agent acted.
+    - UnexpectedReply: the reply does not match the request.
+    - ClientClosed: the caller closed the client.
     """
 
     # Defaults of the class: most calls never set these.

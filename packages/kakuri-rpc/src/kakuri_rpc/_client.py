@@ -52,8 +52,7 @@ class AgentClient:
     reply. Awaiting it raises:
 
     - AgentError: the agent refused the request or failed; see its `code`.
-    - AgentUnreachable: the request was not sent, or was sent as often as it may be without a
-      reply.
+    - AgentUnreachable: the request could not be sent, or got no reply after all retries.
     - AgentTimeout: there was no reply in time; it is unknown whether the agent acted.
     - UnexpectedReply: the reply does not match the request.
     - ClientClosed: the client was closed.

@@ -2,12 +2,12 @@
 
 RPCError
 ├── AgentError        the agent answered with an error: see its code
-├── AgentUnreachable  not sent, or no reply however often it was sent: try again later
+├── AgentUnreachable  not sent, or no reply after all retries: try again later
 ├── AgentTimeout      no reply in time; it is unknown whether the agent acted
 ├── UnexpectedReply   the reply does not match the request: the agent is at fault
 ├── ClientClosed      not sent, because the caller had closed the client
-├── TooManyLogs       not sent: the client has as many logs open as it may
-└── DocumentTooLarge  a workload is larger than it may be (also a ValueError)
+├── TooManyLogs       not sent: the client has reached its limit of open logs
+└── DocumentTooLarge  a workload exceeds the size limit (also a ValueError)
 """
 
 from kakuri_json import JSONError, ValidationError
@@ -25,7 +25,7 @@ class AgentError(RPCError):
     """The agent refused a request or failed to carry it out.
 
     Attributes:
-        code: Why.
+        code: The kind of error.
         message: The agent's message.
         workload_id: The workload that the request was about, if the agent named it.
         differences: For a conflict of specifications, the paths of the differences.

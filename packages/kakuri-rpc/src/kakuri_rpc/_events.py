@@ -17,7 +17,7 @@ MAX_EVENTS_BYTES = 524_288
 
 @dataclass(frozen=True, slots=True)
 class WatchChanges:
-    """Ask for the events after an index.
+    """Request the events after an index.
 
     Attributes:
         after: The index; None to get only the current index.

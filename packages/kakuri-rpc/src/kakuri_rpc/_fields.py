@@ -126,7 +126,7 @@ _DESIRED = {
 
 
 class State(Enum):
-    """A workload's state as spelled in this protocol."""
+    """A workload's state as this protocol writes it."""
 
     PENDING = "Pending"
     RUNNING = "Running"

@@ -21,7 +21,7 @@ MAX_METRICS_BYTES = 524_288
 
 @dataclass(frozen=True, slots=True)
 class ReadMetrics:
-    """Ask for a page of the metrics of the node and of all its zones.
+    """Request a page of the metrics of the node and of all its zones.
 
     Attributes:
         after: `next` of the previous page; None for the first page, with the current values.
