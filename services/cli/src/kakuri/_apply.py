@@ -44,12 +44,12 @@ def diff(invocation: Invocation, *, files: tuple[str, ...], prune: bool) -> int:
 @click.pass_obj
 def plan(invocation: Invocation, *, files: tuple[str, ...], prune: bool, exit_code: bool) -> int:
     """Show what apply would do, and whether the node would accept it. Changes nothing."""
-    from kakuri._compare import check_room  # noqa: PLC0415 (not for --help)
+    from kakuri._compare import record_refusals  # noqa: PLC0415 (not for --help)
 
     manifest = _manifest(files, is_pruned=prune)
     with invocation.api() as api:
         changes = _changes(api, manifest, is_pruned=prune)
-        check_room(api, changes)
+        record_refusals(api, changes)
     _print_changes(invocation, changes)
     if refused := [change.id for change in changes if change.problem]:
         message = f"the node would refuse {joined_ids(refused)}"
@@ -101,9 +101,9 @@ def apply(
 
 def _check_replacements(api: "API", changes: list["Change"]) -> None:
     """Raise, before anything is removed, if the node would never accept a workload."""
-    from kakuri._compare import check_room  # noqa: PLC0415 (not for --help)
+    from kakuri._compare import record_refusals  # noqa: PLC0415 (not for --help)
 
-    check_room(api, [change for change in changes if change.kind == "replace"])
+    record_refusals(api, [change for change in changes if change.kind == "replace"])
     if refused := [f"{change.id}: {change.problem}" for change in changes if change.problem]:
         message = "\n".join([*refused, "nothing was changed"])
         raise CommandError(message, Exit.NO_ROOM, code="refused")

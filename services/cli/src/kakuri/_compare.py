@@ -137,17 +137,18 @@ def differences(
     return found
 
 
-def check_room(api: "API", changes: Iterable[Change]) -> None:
-    """Ask the node whether it would accept each workload, and record why not.
+def record_refusals(api: "API", changes: Iterable[Change]) -> None:
+    """Ask the node whether it would accept each workload; set `problem` of those it would refuse.
 
-    A replacement is checked under another id, because its own is taken until the current workload
-    is removed. For a replacement, a node without room is not a problem: the removal makes room.
+    A replacement is submitted under another id, because its own is taken until the current workload
+    is removed. A lack of room is not a problem of a replacement, because the removal makes room.
     """
     by_id = {change.id: change for change in changes}
-    results_of(api, by_id, lambda client, each: _check_room(client, by_id[each]))
+    results_of(api, by_id, lambda client, each: _dry_run(client, by_id[each]))
 
 
-def _check_room(api: "API", change: Change) -> None:
+def _dry_run(api: "API", change: Change) -> None:
+    """Submit the workload of a change as a dry run, and record the response in the change."""
     from kakuri_json import encode  # noqa: PLC0415 (only here)
 
     from kakuri._run import generated_name  # noqa: PLC0415 (only here)
