@@ -14,7 +14,7 @@ from kakuri._check import FAIL, OK, SKIP, WARN
 from kakuri._checks import _clock, _control_plane
 from kakuri._client import API
 from kakuri._exits import CommandError, Exit, Unreachable
-from kakuri._trial import _output
+from kakuri._trial import _output_checks
 from kakuri._trial import trial as trial_of
 from kakuri_http import problem
 
@@ -534,7 +534,7 @@ def test_kernel_of_the_trial_is_compared_with_that_of_this_machine(host, is_same
         get=lambda path: SimpleNamespace(body=text),
         target=SimpleNamespace(context=SimpleNamespace(host=host)),
     )
-    output, kernel = _output(api, "a")
+    output, kernel = _output_checks(api, "a")
     assert (output.result, output.detail) == (OK, "arrived")
     is_here = "127" in host
     assert kernel.result == (WARN if is_here and is_same else OK)

@@ -1,5 +1,6 @@
 """The result of one check of `doctor`."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 OK, WARN, FAIL, SKIP = "ok", "warn", "FAIL", "skip"
@@ -19,3 +20,9 @@ class Check(NamedTuple):
     name: str
     detail: str
     advice: str = ""
+
+
+def skipped(reason: str, *names: str) -> Iterator[Check]:
+    """Yield the results of checks that could not run, all for the same reason."""
+    for name in names:
+        yield Check(SKIP, name, reason)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
-from kakuri._check import FAIL, OK, SKIP, WARN, Check
+from kakuri._check import FAIL, OK, SKIP, WARN, Check, skipped
 from kakuri._exits import CommandError
 from kakuri._invocation import Invocation
 from kakuri._text import cores, printable, size, span
@@ -105,8 +105,7 @@ def _node(api: "API") -> dict[str, Any] | None:
 
 def _node_checks(api: "API", node: dict[str, Any] | None, *, is_reached: bool) -> Iterator[Check]:
     if not is_reached:
-        for name in ("agent", "runtime", "capacity"):
-            yield Check(SKIP, name, "needs the control plane")
+        yield from skipped("needs the control plane", "agent", "runtime", "capacity")
         return
     reason = _agent_fault(api, node)
     if reason is not None or node is None:
@@ -115,8 +114,7 @@ def _node_checks(api: "API", node: dict[str, Any] | None, *, is_reached: bool) -
             "--listen-group for a socket, --allow-user for a port?"
         )
         yield Check(FAIL, "agent", printable(str(reason)), advice)
-        yield Check(SKIP, "runtime", "needs the agent")
-        yield Check(SKIP, "capacity", "needs the agent")
+        yield from skipped("needs the agent", "runtime", "capacity")
         return
     yield _agent(node)
     if node.get("reason") in _STORE_REASONS:
@@ -124,8 +122,7 @@ def _node_checks(api: "API", node: dict[str, Any] | None, *, is_reached: bool) -
         yield Check(FAIL, "store", printable(str(node.get("message"))), advice)
         node = {**node, "message": None}
     if node.get("state") != "ready" and node.get("runtime") is None:
-        yield Check(SKIP, "runtime", "needs the agent")
-        yield Check(SKIP, "capacity", "needs the agent")
+        yield from skipped("needs the agent", "runtime", "capacity")
         return
     yield from _runtime(node)
     yield _capacity(node)

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from kakuri._check import FAIL, OK, SKIP, WARN, Check
+from kakuri._check import FAIL, OK, SKIP, WARN, Check, skipped
 from kakuri._documents import end_text, has_ended, receipt_text
 from kakuri._exits import CommandError, NotFound
 from kakuri._invocation import Invocation
@@ -23,7 +23,8 @@ TRIAL_SECONDS = 180.0
 
 _MARK = "kakuri-trial"
 _SCRIPT = f"echo {_MARK} $(uname -r)"
-_STEPS = ("start a workload", "its output", "its kernel", "remove it")
+_START, _OUTPUT, _KERNEL, _REMOVAL = "start a workload", "its output", "its kernel", "remove it"
+"""The names of the steps."""
 
 
 def trial(
@@ -38,8 +39,7 @@ def trial(
         image: An image with `sh` and `uname`.
     """
     if node is None:
-        for name in _STEPS:
-            yield Check(SKIP, name, "needs the agent")
+        yield from skipped("needs the agent", _START, _OUTPUT, _KERNEL, _REMOVAL)
         return
     document = {
         "id": f"doctor-{generated_name('trial')}",
@@ -60,38 +60,34 @@ def trial(
 def _run(
     invocation: Invocation, api: "API", node: dict[str, Any], document: dict[str, Any]
 ) -> Iterator[Check]:
+    """Yield the result of each step before the removal."""
     began = time.monotonic()
-    started, output, kernel, _ = _STEPS
     try:
         response = submit(invocation, api, document)
         # A simulated command runs until it is stopped.
         is_done = _has_begun if node.get("simulated") else _status_has_ended
         response = await_state(api, document["id"], response, is_done, TRIAL_SECONDS)
     except CommandError as error:
-        yield Check(FAIL, started, error.message.partition("\n")[0])
-        yield Check(SKIP, output, "it did not run")
-        yield Check(SKIP, kernel, "it did not run")
+        yield Check(FAIL, _START, error.message.partition("\n")[0])
+        yield from skipped("it did not run", _OUTPUT, _KERNEL)
         return
-    ended = response.document
+    workload = response.document
     took = span(time.monotonic() - began)
-    if ended["state"] == "running":
-        yield Check(OK, started, f"{document['image']} is running after {took}, simulated")
-        yield Check(SKIP, output, "the runtime is simulated")
-        yield Check(SKIP, kernel, "the runtime is simulated")
+    if workload["state"] not in ("running", "succeeded"):
+        detail = end_text(workload)
+        if workload.get("message"):
+            detail += f": {printable(str(workload['message']))}"
+        advice = "kakuri run with the same image shows each step of its start"
+        yield Check(FAIL, _START, detail, advice)
+        yield from skipped("it did not succeed", _OUTPUT, _KERNEL)
         return
-    if ended["state"] != "succeeded":
-        message = printable(str(ended.get("message") or ""))
-        yield Check(FAIL, started, f"{end_text(ended)}: {message}" if message else end_text(ended),
-                    "kakuri run with the same image shows each step of its start")  # fmt: skip
-        yield Check(SKIP, output, "it did not succeed")
-        yield Check(SKIP, kernel, "it did not succeed")
-        return
-    yield Check(OK, started, f"{document['image']} ran and ended after {took}")
+    is_running = workload["state"] == "running"
+    text = f"is running after {took}, simulated" if is_running else f"ran and ended after {took}"
+    yield Check(OK, _START, f"{document['image']} {text}")
     if node.get("simulated"):
-        yield Check(SKIP, output, "the runtime is simulated")
-        yield Check(SKIP, kernel, "the runtime is simulated")
-        return
-    yield from _output(api, document["id"])
+        yield from skipped("the runtime is simulated", _OUTPUT, _KERNEL)
+    else:
+        yield from _output_checks(api, document["id"])
 
 
 def _status_has_ended(document: dict[str, Any]) -> bool:
@@ -102,36 +98,37 @@ def _has_begun(document: dict[str, Any]) -> bool:
     return document.get("state") == "running" or _status_has_ended(document)
 
 
-def _output(api: "API", workload_id: str) -> Iterator[Check]:
-    _, output, kernel, _ = _STEPS
+def _output_checks(api: "API", workload_id: str) -> Iterator[Check]:
+    """Check the output of the command, which names the kernel of its zone."""
     try:
         text = api.get(f"/workloads/{workload_id}/log").body.decode(errors="replace")
     except CommandError as error:
-        yield Check(FAIL, output, error.message)
-        yield Check(SKIP, kernel, "needs its output")
+        yield Check(FAIL, _OUTPUT, error.message)
+        yield Check(SKIP, _KERNEL, "needs its output")
         return
     mark, _, found = text.strip().partition(" ")
     if mark != _MARK:
-        yield Check(FAIL, output, f"expected {_MARK!r} in its log, got {printable(text[:80])!r}")
-        yield Check(SKIP, kernel, "needs its output")
+        yield Check(FAIL, _OUTPUT, f"expected {_MARK!r} in its log, got {printable(text[:80])!r}")
+        yield Check(SKIP, _KERNEL, "needs its output")
         return
-    yield Check(OK, output, "arrived")
+    yield Check(OK, _OUTPUT, "arrived")
     ours = os.uname().release
     if not is_this_machine(api.target.context.host):
-        yield Check(OK, kernel, f"{printable(found)}; the node's own is not known here")
+        yield Check(OK, _KERNEL, f"{printable(found)}; the node's own is not known here")
     elif found == ours:
         advice = "the workload shares the host's kernel: it is a container, not a zone"
-        yield Check(WARN, kernel, f"{printable(found)}, the same as this machine's", advice)
+        yield Check(WARN, _KERNEL, f"{printable(found)}, the same as this machine's", advice)
     else:
-        yield Check(OK, kernel, f"{printable(found)}; this machine has {ours}")
+        yield Check(OK, _KERNEL, f"{printable(found)}; this machine has {ours}")
 
 
 def _remove(api: "API", workload_id: str) -> Check:
-    name = _STEPS[-1]
     try:
         response = delete(api, workload_id, grace=0)
     except NotFound:
-        return Check(SKIP, name, "there is nothing to remove")
+        return Check(SKIP, _REMOVAL, "there is nothing to remove")
     except CommandError as error:
-        return Check(FAIL, name, error.message.partition("\n")[0], f"kakuri rm -f {workload_id}")
-    return Check(OK, name, receipt_text(response.document))
+        return Check(
+            FAIL, _REMOVAL, error.message.partition("\n")[0], f"kakuri rm -f {workload_id}"
+        )
+    return Check(OK, _REMOVAL, receipt_text(response.document))
