@@ -27,8 +27,8 @@ LOG_START = "start"
 """The cursor at the beginning of a log without content."""
 
 MAX_QUIET = 4096
-"""Number of workloads whose logs are known to have no more content. Above it, the oldest is
-forgotten, and the runtime is asked again."""
+"""Number of workloads for which the agent remembers that their log has no more content for now.
+Beyond it, the oldest is forgotten, and the runtime is asked again."""
 
 
 class WorkloadLogs:
@@ -98,6 +98,7 @@ class WorkloadLogs:
                     return reply
 
     async def _reply(self, request: ReadLog, entry: WorkloadEntry, wait: float) -> Reply:
+        """Answer a request from the workload's entry if that is enough, else from the runtime."""
         workload_id = request.id
         attempt = None if request.records is None else request.records.attempt
         if attempt is not None and attempt > entry.attempt:
@@ -110,7 +111,7 @@ class WorkloadLogs:
             return Log(b"", known[0], ended=False)
         after = None if request.after == LOG_START else request.after
         try:
-            part = await self._runtime.read_log(
+            chunk = await self._runtime.read_log(
                 workload_id,
                 LogRequest(
                     request.tail,
@@ -123,33 +124,36 @@ class WorkloadLogs:
         except NoLog:  # it has not run yet, or failed before it ran
             if request.bounded or self._is_over(entry, attempt):
                 return Log(b"", LOG_START, ended=True)
-            part = LogChunk(b"", LOG_START, has_ended=False)
+            return self._quiet_reply(entry, LogChunk(b"", LOG_START, has_ended=False))
         except UnknownCursor as error:
             return ErrorReply(ErrorCode.BAD_REQUEST, str(error), id=workload_id)
         except RuntimeUnavailable as error:
             return ErrorReply(ErrorCode.RUNTIME_UNAVAILABLE, str(error), id=workload_id)
         except RuntimeFault as error:
             return ErrorReply(ErrorCode.RUNTIME, str(error), id=workload_id)
-        else:
-            is_over = self._has_ended(workload_id, attempt)
-            if not part.has_ended or request.bounded or is_over:
-                self._quiet.pop(workload_id, None)
-                # An attempt that never began has no end in the log.
-                is_end = is_over and attempt is not None and not (part.data or part.examined)
-                ended = part.has_ended or is_end
-                return Log(part.data, part.next, ended, part.has_gap, part.examined)
-        # Nothing follows before the entry changes: there is no zone, or its run has ended.
-        if not part.data and not part.examined and not entry.state.is_terminal:
-            self._remember_quiet(workload_id, part.next, entry.version)
-        return Log(part.data, part.next, ended=False, gap=part.has_gap, examined=part.examined)
-
-    def _remember_quiet(self, workload_id: str, cursor: str, version: int) -> None:
+        is_over = self._is_durably_over(workload_id, attempt)
+        if chunk.has_ended and not request.bounded and not is_over:
+            return self._quiet_reply(entry, chunk)
         self._quiet.pop(workload_id, None)
-        self._quiet[workload_id] = cursor, version
-        if len(self._quiet) > MAX_QUIET:
-            del self._quiet[next(iter(self._quiet))]
+        # An attempt that never began has no end in the log.
+        is_end = is_over and attempt is not None and not (chunk.data or chunk.examined)
+        return Log(chunk.data, chunk.next, chunk.has_ended or is_end, chunk.has_gap, chunk.examined)
 
-    def _has_ended(self, workload_id: str, attempt: int | None) -> bool:
+    def _quiet_reply(self, entry: WorkloadEntry, chunk: LogChunk) -> Log:
+        """Return a chunk after which nothing follows before the workload's entry changes.
+
+        There is no zone, or its run has ended and another one may follow.
+        """
+        if not chunk.data and not chunk.examined and not entry.state.is_terminal:
+            workload_id = entry.workload.id
+            self._quiet.pop(workload_id, None)  # so that it becomes the newest
+            self._quiet[workload_id] = chunk.next, entry.version
+            if len(self._quiet) > MAX_QUIET:
+                del self._quiet[next(iter(self._quiet))]
+        return Log(chunk.data, chunk.next, ended=False, gap=chunk.has_gap, examined=chunk.examined)
+
+    def _is_durably_over(self, workload_id: str, attempt: int | None) -> bool:
+        """Return whether a workload, or that attempt at it, is over and a crash can't undo that."""
         entry = self._registry.get(workload_id)
         is_over = entry is None or self._is_over(entry, attempt)
         return is_over and self._writer.durability(workload_id).is_reportable
