@@ -60,7 +60,7 @@ def read_query(request: Request, query_type: type[Q]) -> Q:
     repeated: dict[str, Fault] = {}
     for name, text in request.query_pairs:
         if name in given and name in readers:
-            repeated[name] = Fault(f"query.{name}", "expected it once, got it again")
+            repeated[name] = Fault(f"query.{name}", "expected one value, got several")
         given[name] = readers[name](text) if name in readers else text
     faults = list(repeated.values())
     try:
