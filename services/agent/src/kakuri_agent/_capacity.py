@@ -1,4 +1,4 @@
-"""The capacity of a node, and what of it is reserved for workloads that have not ended."""
+"""The capacity of a node, and how much of it is reserved for workloads that have not ended."""
 
 import os
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from kakuri_registry import spec_size
 from kakuri_workload import Workload
 
 MEMORY_FLOOR_MB = 300
-"""Memory that Edera's hypervisor gives a zone at least."""
+"""Memory of the smallest zone that Edera's hypervisor creates."""
 
 SPEC_BYTES = 256 << 20
 """Total size of the specifications of workloads that have not ended.

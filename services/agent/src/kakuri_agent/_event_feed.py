@@ -37,7 +37,7 @@ _ANY = ""
 
 
 class EventFeed:
-    """Answers requests for events, and records those of the node itself."""
+    """Answers requests for events, and records the events of the node itself."""
 
     def __init__(
         self, registry: WorkloadRegistry, runtime: Runtime, *, clock: Callable[[], float]
@@ -70,7 +70,7 @@ class EventFeed:
         return reply
 
     def stop_waiting(self) -> None:
-        """Answer the requests that wait, and let no further one wait."""
+        """Answer the requests that wait, and every later one at once."""
         self._is_stopping = True
         self._waiting.set_all()
 

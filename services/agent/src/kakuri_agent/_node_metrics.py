@@ -30,7 +30,7 @@ class RefusalMetrics:
 
 
 def node_families(capacity: Capacity, registry: WorkloadRegistry) -> Iterable[MetricFamily]:
-    """Return the capacity of a node, what of it is reserved, and its event index.
+    """Return the capacity of a node, how much of it is reserved, and its event index.
 
     A node without a limit has no series for its capacity.
     """

@@ -281,10 +281,10 @@ class Reconciler:
             self._queue.add_once_saved(workload_id)
 
     def _may_end(self, entry: WorkloadEntry) -> bool:
-        """Return whether a workload's zone may be stopped: a crash would not undo the request.
+        """Return whether a workload's zone may be stopped, because a crash can't undo the request.
 
-        It may also be stopped while the disk accepts no changes, but not for a restart, which could
-        not begin the next attempt then.
+        While the disk accepts no changes, it may be stopped or removed all the same. For a restart
+        it may not, because the next attempt could not begin.
         """
         durability = self._writer.durability(entry.workload.id)
         if entry.desired is DesiredState.RESTART:

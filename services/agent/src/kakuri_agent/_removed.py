@@ -108,7 +108,7 @@ class RemovedWorkloads:
 
 
 def _selected(log: bytes, request: ReadLog) -> bytes:
-    """Return the requested records of a log, or what the container wrote."""
+    """Return the part of a log that a request selects: as records, or as the container's bytes."""
     selection = request.records or LogSelection()
     records = list(select_records(read_records(log), selection))
     if request.tail is not None:

@@ -1,7 +1,7 @@
-"""What the reconciler keeps about a workload in memory only: timers, and facts about its run.
+"""State of a workload that the reconciler keeps in memory only: timers, and details of its run.
 
-A crash loses it, and nothing depends on it: after a restart, a back-off continues from the entry's
-`restart_at`, and everything else is observed again.
+A crash loses it without harm: the next process continues a back-off from the entry's `restart_at`,
+and observes everything else again.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class VolatileState:
-    """What is kept about one workload.
+    """The volatile state of one workload.
 
     Attributes:
         back_off: Timer of its back-off. It uses the loop's monotonic clock; `restart_at`, of the
@@ -40,7 +40,7 @@ class VolatileState:
                 timer.cancel()
 
 
-_NOTHING = VolatileState()
+_EMPTY = VolatileState()
 
 
 class VolatileStates:
@@ -60,7 +60,7 @@ class VolatileStates:
 
     def get(self, workload_id: str) -> VolatileState:
         """Return a workload's state to read; change only the one that `edit` returns."""
-        return self._states.get(workload_id, _NOTHING)
+        return self._states.get(workload_id, _EMPTY)
 
     def edit(self, workload_id: str) -> VolatileState:
         """Return a workload's state to change."""
@@ -85,8 +85,8 @@ class VolatileStates:
         self.end_run(workload_id)
 
     def discard_empty(self, workload_id: str) -> None:
-        """Free the state of a workload about which nothing is kept."""
-        if self._states.get(workload_id) == _NOTHING:
+        """Free the state of a workload if it is empty."""
+        if self._states.get(workload_id) == _EMPTY:
             del self._states[workload_id]
 
     def close(self) -> None:

@@ -42,11 +42,11 @@ MAX_STREAMS = 256
 """Maximum number of concurrent streams of events."""
 
 MAX_UNSENT = 1 << 20
-"""Bytes of JSON lines that the hub keeps, and up to as many again as server-sent events. A stream
-with more of them unsent is cut off."""
+"""Maximum bytes of JSON lines that the hub keeps; as server-sent events, they may take as many
+again. A stream that has more of them to send is cut off."""
 
 BATCH_BYTES = 128
-"""Bytes of a batch without its events, so that heartbeats are bounded, too."""
+"""Bytes that each batch counts in addition to its lines, so that heartbeats are bounded, too."""
 
 SECONDS_PER_STREAM = 0.001
 """The pause between two batches is this long for each stream, and for one if there is none: fifty

@@ -106,7 +106,7 @@ class Lifecycle:
         last: Status | None = status
         try:
             last = await self._hub.await_reply(status.id, seconds, ask, lambda reply: reply is None)
-            # No event tells that the zone of an ended workload can't be removed.
+            # No event reports that the zone of an ended workload can't be removed.
             return None if last is None else await self._removal_status(last)
         except RPCError:
             return last  # an error would look as if the removal had been refused

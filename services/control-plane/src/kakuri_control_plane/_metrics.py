@@ -85,7 +85,7 @@ class MetricsApi:
             return Response(200, iter(()), headers=HEADERS, content_type=content_type)
         slot = self._slots.take(user)
         exposition = Exposition(media_type)
-        pieces = self._cut_off(exposition, slot)
+        pieces = self._bounded_pieces(exposition, slot)
         return Response(200, pieces, headers=HEADERS, content_type=exposition.content_type)
 
     def own_families(self) -> list[MetricFamily]:
@@ -97,7 +97,9 @@ class MetricsApi:
         if self._thread is not None:
             self._thread.shutdown(wait=False)
 
-    async def _cut_off(self, exposition: Exposition, slot: Slot) -> AsyncGenerator[bytes, None]:
+    async def _bounded_pieces(
+        self, exposition: Exposition, slot: Slot
+    ) -> AsyncGenerator[bytes, None]:
         """Yield the text; cancel the task that sends it if that takes too long or the slot is lost.
 
         The server then resets the connection, so that the client can't mistake a part for the

@@ -1,4 +1,4 @@
-"""The options that say who on this machine may connect to a daemon."""
+"""The options that decide which users of this machine may connect to a daemon."""
 
 import pwd
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ GROUP_MODE = 0o660
 """The mode of a socket to which its owner, a group and root may connect."""
 
 _MAX_DIGITS = 10  # of a number of 32 bits
-_MAX_UID = 2**32 - 2  # of users and groups; the next number stands for none (chown(2))
+_MAX_ID = 2**32 - 2  # of a user or a group; the next number stands for none (chown(2))
 
 _Command = TypeVar("_Command", bound=Callable[..., Any] | click.Command)
 
@@ -25,7 +25,7 @@ def user_id(value: object) -> int:
             return pwd.getpwnam(text).pw_uid
         except (KeyError, ValueError):  # a name with a NUL is a ValueError
             pass
-    elif uid <= _MAX_UID:
+    elif uid <= _MAX_ID:
         return uid
     raise click.BadParameter(f"expected the name or number of a user, got {text[:40]!r}")
 
@@ -34,7 +34,7 @@ def _group(value: str | None) -> str | int | None:
     gid = None if value is None else _number(value)
     if value is None or gid is None:
         return value
-    if gid > _MAX_UID:
+    if gid > _MAX_ID:
         raise click.BadParameter(f"expected the name or number of a group, got {value[:40]!r}")
     return gid
 

@@ -38,7 +38,7 @@ _CHECK_SECONDS = 1.0
 
 
 class Supervisor:
-    """Notifies systemd of the daemon's state, if systemd started it and asks for that.
+    """Notifies systemd of the daemon's state, if systemd started it and expects notifications.
 
     No method waits for systemd: while it reads nothing, as during a hang of systemd itself, its
     socket is full, and a daemon that waited for it would serve no client and be ended as hung.

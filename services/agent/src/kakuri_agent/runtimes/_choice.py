@@ -1,7 +1,7 @@
 """Choice of the runtime, and opening it.
 
-Each function imports the runtime that it needs: the clients of a sidecar and of a container runtime
-are a quarter of the memory of an agent and of its time to start, and no agent uses both for long.
+Each function imports only the runtime that it needs. The clients of a sidecar and of a container
+runtime take a quarter of an agent's memory and start-up time, and no agent uses both for long.
 """
 
 from collections.abc import AsyncIterator

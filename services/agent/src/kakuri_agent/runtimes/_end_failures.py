@@ -1,4 +1,4 @@
-"""Report the errors of a stop or removal that is being retried."""
+"""Reporting the errors of a stop or removal that is being retried."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -9,8 +9,8 @@ import structlog
 log = structlog.get_logger()
 
 REPORT_SECONDS = 5.0
-"""Seconds for which a stop or removal has to keep failing before it is reported, because it may
-succeed when it is repeated."""
+"""Seconds for which a stop or removal has to keep failing before its errors are reported, because a
+repetition may succeed."""
 
 OVERDUE_SECONDS = 60.0
 """Seconds after the grace period at which a stop is reported as overdue while its call is still in
@@ -20,15 +20,16 @@ MAX_REPORTED_ERRORS = 8
 """Maximum number of different errors of one stop or removal that are reported."""
 
 NORMAL_SECONDS = 60.0
-"""Seconds without a failure after which a stop with a longer grace period is going normally."""
+"""Seconds without an error after which a stop with a longer grace period counts as proceeding
+normally."""
 
 
 class EndFailures:
     """Reports the errors of one stop or removal.
 
-    Each different error is reported once, so that alternating errors do not cause changes without
-    end. For the same reason, reports are withdrawn once only if the stop then goes normally; after
-    that, errors are reported anew.
+    Each different error is reported once, so that alternating errors do not change the workload
+    endlessly. If the stop then proceeds normally, its report is withdrawn, and later errors are
+    reported again. For the same reason, that happens only once.
 
     Args:
         zone_id: The zone.

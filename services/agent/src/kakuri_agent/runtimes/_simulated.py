@@ -1,6 +1,6 @@
-"""A runtime without processes, whose zones change their states by timers.
+"""A runtime without processes, in which timers change the states of zones.
 
-A script determines what becomes of a zone by its image, so that every outcome can be tried without
+A script decides how the zones of each image run and end, so that every outcome can be tried without
 a container runtime. It is a TOML file, and the first outcome whose `image` pattern matches applies:
 
     [[outcome]]
@@ -48,7 +48,7 @@ Reason = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What becomes of a zone whose image matches the pattern `image`; times in seconds."""
+    """How a zone whose image matches the pattern `image` runs and ends; times are in seconds."""
 
     image: str = "*"
     start_delay: Seconds = 0
@@ -106,7 +106,7 @@ class SimulatedRuntime:
     def start(self, spec: ZoneSpec) -> None:
         """Start a zone after its start delay, unless that attempt was started before.
 
-        Without a delay it runs at once, and the observer is notified before this returns.
+        Without a delay, the zone runs at once, and the observer is notified before this returns.
         """
         zone_id, attempt = spec.workload.id, spec.attempt
         known = self._zones.get(zone_id)
@@ -172,7 +172,7 @@ class SimulatedRuntime:
         return None if zone is None else zone.spec
 
     async def read_log(self, zone_id: str, request: LogRequest) -> LogChunk:
-        """Return an empty part, when the log is complete or the waiting time is over."""
+        """Return an empty chunk once the log is complete or the time to wait has passed."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + request.wait
         with self._changed.watch(zone_id) as changed:

@@ -19,14 +19,14 @@ log = structlog.get_logger()
 
 
 KEPT_BYTES = 65_536
-"""Bytes of the end of a log that are kept of a removed zone."""
+"""Bytes of the end of a removed zone's log that are kept."""
 
 KEPT_LINES = (4096, 256, 16, 1)
-"""Numbers of last lines to try, in this order, until the result fits in MAX_KEPT_PARTS parts."""
+"""Numbers of last lines to try, in this order, until MAX_KEPT_PARTS reads return all of them."""
 
 MAX_KEPT_PARTS = 8
-"""Maximum number of parts to read for one of them. It is also the maximum number of empty parts,
-which a read returns while it searches for the first line."""
+"""Maximum number of reads with content for each of these numbers; and of reads without content,
+which still search for the first line."""
 
 
 class ZoneLogs:
@@ -118,7 +118,7 @@ async def read_log_end(zones: ZoneOperations, zone_id: str) -> bytes:
                 excess = len(content) - KEPT_BYTES
                 if excess <= 0:
                     return content
-                return content[content.find(b"\n", excess - 1) + 1 :]  # without a cut record
+                return content[content.find(b"\n", excess - 1) + 1 :]  # begin with a whole record
     except NoLog:
         pass
     except RuntimeFault as error:

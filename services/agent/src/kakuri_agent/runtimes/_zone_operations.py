@@ -58,7 +58,7 @@ class ZoneOperations(Protocol):
 
     @property
     def logs_outages(self) -> bool:
-        """Whether it logs by itself when the runtime is lost and when it answers again."""
+        """Whether it logs when the runtime is lost and when it answers again."""
 
     @property
     def fault(self) -> str | None:

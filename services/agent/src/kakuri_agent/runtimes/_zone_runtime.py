@@ -259,7 +259,7 @@ class ZoneRuntime:
         except TimeoutError:
             fault = self.fault or "the runtime did not start the zone in time"
             self._view.start_failed(spec, "RuntimeUnavailable", fault)
-            # It may still be in progress, and what was reported as failed must not run later.
+            # The start may still be in progress, but a zone reported as failed must not run later.
             await self._end(spec.id, 0, self._zones.stop)
         except Refused as error:
             log.warning("zone not started", id=spec.id, code=error.code, detail=str(error))
@@ -319,10 +319,10 @@ class ZoneRuntime:
 
         try:
             async with self._removals.slot(zone_id) as slot:
-                # A pending zone has a start to cancel, and one that is not in the view may have
-                # one. It is cancelled before this removal waits for a slot, because it would create
-                # objects that have to be removed. Such a removal acquires its slot when it leaves
-                # `slot.pause`; with a sidecar, whose `remove` does not enter it, it takes none.
+                # A pending zone has a start to cancel, and a zone that is not in the view may have
+                # one. The start is cancelled before this removal waits for a slot, because it would
+                # create further objects to remove. The removal then acquires its slot when it
+                # leaves `pause`. With a sidecar, whose `remove` does not enter it, it has no slot.
                 if zone is not None and zone.state is not WorkloadState.PENDING:
                     await slot.acquire()
                 if zone is not None and zone.state is WorkloadState.RUNNING:
