@@ -265,7 +265,7 @@ def test_registrations_beyond_the_limit_are_written_with_all_rows(store, source)
     assert contents(store)[1] == source.events
 
 
-def test_many_changes_and_accepted_registrations_have_transactions_of_their_own(path, source):
+def test_many_changes_and_accepted_registrations_are_written_in_separate_transactions(path, source):
     steps: list[str] = []
     with closing(SQLiteStore(path, failpoint=steps.append)) as store:
         store.load()

@@ -137,7 +137,9 @@ def test_put_back_of_a_change_without_callbacks_is_not_urgent(backlog, source):
     assert backlog.ids == ["a"]
 
 
-def test_refused_registration_is_unregistered_and_all_that_wait_are_returned(backlog, source):
+def test_withdraw_unregisters_refused_registrations_and_returns_all_their_callbacks(
+    backlog, source
+):
     backlog.add(source.new("a"))
     backlog.add_callback("a", print)
     backlog.take(only_registrations=False)

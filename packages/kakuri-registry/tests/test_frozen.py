@@ -101,7 +101,7 @@ def test_loaded_workloads_are_frozen_for_any_type_from_the_store(tmp_path):
     assert again.workload.env is EMPTY
 
 
-def test_every_field_of_a_workload_that_can_hold_something_mutable_is_frozen():
+def test_every_field_of_a_workload_that_can_be_mutable_is_frozen():
     mutable = {
         name
         for name, value in get_type_hints(Workload).items()
@@ -110,7 +110,7 @@ def test_every_field_of_a_workload_that_can_hold_something_mutable_is_frozen():
     assert mutable == set(MUTABLE_FIELDS)
 
 
-def test_freeze_reaches_into_values_of_values():
+def test_freeze_replaces_nested_mutable_values():
     inner = ["x"]
     given = workload(labels={"a": inner, "b": {"c": inner}})
     freeze(given)

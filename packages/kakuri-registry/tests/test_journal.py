@@ -301,7 +301,7 @@ def publish(journal: EventJournal, *events: Event) -> None:
 
 
 @pytest.mark.parametrize(("more", "kept"), [(0, [1, 2, 3]), (-1, [2, 3])])
-def test_published_events_may_have_exactly_their_number_of_bytes(monkeypatch, more, kept):
+def test_published_events_may_have_exactly_the_maximum_number_of_bytes(monkeypatch, more, kept):
     size = event_size(event(1))
     monkeypatch.setattr(_journal, "MAX_EVENT_BYTES", 3 * size + more)
     journal = EventJournal()

@@ -23,7 +23,7 @@ def test_acknowledged_changes_survive_a_kill_at_any_point(tmp_path):
 
 
 @pytest.mark.timeout(600)
-def test_events_before_and_after_a_kill_at_any_point_are_the_journal(tmp_path):
+def test_reader_of_events_misses_and_repeats_none_after_a_kill_at_any_point(tmp_path):
     rounds = max(1, KILLS // 5)
     command = [sys.executable, Path(__file__).with_name("following.py"), tmp_path, str(rounds), "7"]
     run = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -125,7 +125,7 @@ class Damaged:
 
 
 @pytest.mark.parametrize("most", [0, 1, 5])
-def test_recovery_ends_after_a_number_of_reads_that_failed(monkeypatch, most):
+def test_recovery_stops_after_the_maximum_number_of_failed_reads(monkeypatch, most):
     monkeypatch.setattr(_recovery, "MAX_FAILED_READS", most)
     damaged = Damaged()
     assert list(_recovery._rows(damaged, ["id"])) == []
@@ -144,7 +144,7 @@ class FailingStore(MemoryStore):
         super().write(changes)
 
 
-async def test_change_that_failed_is_tried_again_soon_once_a_caller_waits():
+async def test_failed_change_is_retried_early_once_a_caller_waits_for_it():
     registry, store = WorkloadRegistry(), FailingStore()
     store.is_repaired = True
     writer = StoreWriter(registry, store)

@@ -542,7 +542,7 @@ def test_rerun_of_a_workload_that_is_being_removed_raises_removal_is_final():
     assert registry.get("wl-1") is entry
 
 
-def test_latest_desired_state_counts_until_the_removal():
+def test_latest_desired_state_wins_until_a_removal():
     registry = WorkloadRegistry()
     registry.register(workload(), now=0)
     for desired in (DesiredState.STOP, DesiredState.RESTART, DesiredState.STOP):

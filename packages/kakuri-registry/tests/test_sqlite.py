@@ -153,7 +153,7 @@ def test_write_of_many_changes_stores_the_same_as_single_writes(path):
         assert store.load().entries == entries[:1]
 
 
-def test_text_and_numbers_outside_sqlite_s_range_are_stored(path):
+def test_lone_surrogates_and_numbers_that_sqlite_cannot_hold_are_stored(path):
     odd = put("odd", 2, message="lone \ud800", exit_code=10**30)
     with closing(SQLiteStore(path)) as store:
         store.write([put("plain", 1, message="…"), odd, Change("gone \udfff", 3, None)])
@@ -231,7 +231,7 @@ def test_database_of_an_earlier_schema_is_migrated(path):
         assert new.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
 
 
-def test_database_with_ids_of_the_runtime_loses_their_columns_and_nothing_else(path):
+def test_database_with_ids_of_the_runtime_loses_only_their_columns(path):
     path.parent.mkdir()
     with closing(sqlite3.connect(path)) as old:
         old.executescript((CASES / "schema-5.sql").read_text())

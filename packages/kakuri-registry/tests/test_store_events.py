@@ -86,7 +86,7 @@ def test_event_has_the_trace_of_the_latest_request_for_its_workload():
 
 
 @pytest.mark.parametrize("text", ["x", TRACE.upper(), "0" * 32, f"{TRACE}0"])
-def test_damaged_trace_of_a_row_is_left_out_and_harms_neither_workload_nor_events(path, text):
+def test_damaged_trace_of_a_row_is_dropped_and_its_workload_and_events_are_loaded(path, text):
     registry = WorkloadRegistry()
     (change,) = changes_of(registry, lambda: registry.register(workload(), now=1.0, trace=TRACE))
     with closing(SQLiteStore(path)) as store:

@@ -69,7 +69,7 @@ def changes_of(registry, act):
     return changes
 
 
-def test_removed_workload_leaves_how_it_ended_and_its_receipt():
+def test_removal_with_a_receipt_leaves_a_tombstone_with_the_end_of_the_workload():
     registry = WorkloadRegistry()
     tombstone = removed(registry, labels={"a": "b"})
     assert "wl-1" not in registry
@@ -80,7 +80,7 @@ def test_removed_workload_leaves_how_it_ended_and_its_receipt():
     assert [step.state for step in steps] == [PENDING, RUNNING, FAILED]
 
 
-def test_removal_without_a_receipt_leaves_nothing():
+def test_removal_without_a_receipt_leaves_no_tombstone():
     registry = WorkloadRegistry()
     ended(registry)
     registry.remove("wl-1", now=4.0)
@@ -115,7 +115,7 @@ def test_page_of_removed_workloads_is_filtered_and_continues():
 
 
 @pytest.mark.parametrize("reverse", [False, True])
-def test_thousand_removed_workloads_are_kept_at_most(reverse):
+def test_latest_thousand_tombstones_are_kept(reverse):
     registry = WorkloadRegistry()
     numbers = range(1200)
     for number in reversed(numbers) if reverse else numbers:
@@ -126,7 +126,7 @@ def test_thousand_removed_workloads_are_kept_at_most(reverse):
     assert registry.removed_page(after=kept[-1]) == []
 
 
-def test_bytes_of_removed_workloads_and_their_logs_are_bounded(monkeypatch):
+def test_total_size_of_tombstones_with_their_logs_is_bounded(monkeypatch):
     registry = WorkloadRegistry()
     size = removed(registry, "w0", log=b"x" * 5000).size
     monkeypatch.setattr(_tombstones, "MAX_TOMBSTONE_BYTES", 3 * size)
@@ -427,7 +427,7 @@ def test_recovered_database_keeps_its_tombstones(path):
     assert loaded.version > registry.version
 
 
-async def test_cancelled_read_of_a_log_does_no_harm(path):
+async def test_log_can_be_read_again_after_a_cancelled_read(path):
     store = SQLiteStore(path)
     registry = WorkloadRegistry.load(store.load())
     async with StoreWriter(registry, store) as writer:

@@ -444,7 +444,7 @@ async def test_cancelled_saved_does_not_affect_another_caller(registry, writer, 
     await writer.close()
 
 
-async def test_saved_called_as_a_write_ends_is_answered(registry, writer, store):
+async def test_saved_that_is_called_as_a_write_ends_returns(registry, writer, store):
     answers = []
     end = writer._end_write
 

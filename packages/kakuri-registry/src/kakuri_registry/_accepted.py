@@ -19,7 +19,7 @@ from kakuri_registry._transactions import (
 )
 
 MAX_ACCEPTED = 512
-"""Maximum number of registrations without rows; beyond it, the rows of all are written."""
+"""Maximum number of registrations without rows; above it, the rows of all of them are written."""
 
 
 class AcceptedRegistrations:

@@ -61,7 +61,7 @@ MAX_VERSION = 2**52
 for later ones."""
 
 MAX_STORED_TEXT = 4 << 20
-"""Characters of the longest text that is stored or read; no line of an agent is so long."""
+"""Maximum number of characters of a stored text: more than any line of an agent has."""
 
 _NUMBERS = ("version", "exit_code", "attempt", "failures", "grace_seconds", "memory_mb",
             "cpu_millicores", "max_restarts")  # fmt: skip
@@ -86,8 +86,8 @@ _RANGES = [
     )
     for name in names
 ]
-"""The index of each column of numbers, with the smallest and the largest value. A message with a
-value outside would be refused as a whole, with all the workloads that it lists."""
+"""The index of each column of numbers, with the smallest and the largest value. A client would
+refuse a whole message, with all the workloads that it lists, if one number were out of range."""
 
 MAX_SHARED = 1024
 """The number of texts that rows share; above it, texts are not common enough to share."""
@@ -140,7 +140,10 @@ def row_of(change: Change) -> tuple[Cell, ...]:
 
 
 def storable(cell: Cell) -> Cell:
-    """Return what SQLite can store of a cell: bytes for lone surrogates, the nearest number."""
+    """Return a cell as SQLite can store it.
+
+    Text with lone surrogates becomes bytes, and a number out of range the nearest one in range.
+    """
     if isinstance(cell, str):
         try:
             cell.encode()

@@ -141,7 +141,7 @@ class SQLiteStore(Inheritable):
 
     @property
     def has_reserve(self) -> bool | None:
-        """Whether space is reserved for a full disk; None if the store was opened without that."""
+        """Whether space is reserved for a full disk; None if the store has no reserve."""
         return self._reserve.is_allocated
 
     def load(self) -> Loaded:

@@ -20,8 +20,8 @@ class StoreProbe:
     Args:
         store: The store.
         submit: Runs a function on the thread that writes to the store.
-        on_probed: Called on the event loop with the error of a store that accepts no changes at
-            all, and that of a store that only accepts no new workloads; None for no error.
+        on_probed: Called on the event loop with two errors, each None if there is none: why the
+            store accepts no changes at all, and why it accepts no new workloads.
     """
 
     def __init__(

@@ -238,9 +238,9 @@ def _checksum(data: bytes, header: bytes, sums: bytes = bytes(8)) -> bytes:
     """
     first, second = struct.unpack(">II", sums)
     order = ">" if header[3] & 1 else "<"
-    for one, other in struct.iter_unpack(f"{order}II", data):
-        first = (first + one + second) & _WORD
-        second = (second + other + first) & _WORD
+    for even, odd in struct.iter_unpack(f"{order}II", data):  # the words at even and odd positions
+        first = (first + even + second) & _WORD
+        second = (second + odd + first) & _WORD
     return struct.pack(">II", first, second)
 
 
