@@ -603,7 +603,7 @@ def test_client_endpoint_of_the_wrong_type_raises_type_error(client, endpoint):
         (lambda: Client(pool=5), TypeError),
     ],
 )
-def test_setting_of_the_wrong_type_or_value_names_itself(make, error):
+def test_error_of_a_setting_of_the_wrong_type_or_value_names_it(make, error):
     with pytest.raises(error, match="as "):
         make()
 

@@ -286,7 +286,7 @@ def test_receive_request_returns_the_request_of_the_events(head, content):
     assert core.next_event() is last is PAUSED
 
 
-def test_head_is_found_in_the_cache_after_it_came_three_times():
+def test_head_is_found_in_the_cache_after_it_arrived_three_times():
     fast = compile_fast_head(LIMITS)
     head = b"POST /a?b HTTP/1.1\r\nHost: a:80\r\nContent-Length: 5\r\n\r\n"
     requests = [fast(head, 0)[0] for _ in range(5)]
@@ -297,7 +297,7 @@ def test_head_is_found_in_the_cache_after_it_came_three_times():
     assert seen(requests[0]) == seen(requests[4])
 
 
-def test_head_with_known_fields_is_found_in_the_cache_after_it_came_twice():
+def test_head_with_known_fields_is_found_in_the_cache_after_it_arrived_twice():
     fast = compile_fast_head(LIMITS)
     fields = b" HTTP/1.1\r\nHost: a\r\n\r\n"
     for path in (b"/a", b"/b", b"/c"):

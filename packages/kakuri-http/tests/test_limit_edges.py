@@ -184,14 +184,14 @@ def test_length_that_no_route_can_allow_raises_remote_protocol_error_as_soon_as_
 
 
 @pytest.mark.parametrize("data", [b"\n", b"\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", b"\r\n\n"])
-def test_bare_line_feed_as_the_first_byte_of_a_line_raises_remote_protocol_error_at_once(data):
+def test_bare_line_feed_as_the_first_byte_of_a_line_raises_remote_protocol_error_immediately(data):
     connection = ServerConnection()
     connection.receive_data(data)
     with pytest.raises(RemoteProtocolError, match="got a bare LF"):
         connection.next_event()
 
 
-def test_client_is_paused_after_a_response_that_comes_before_the_end_of_its_request():
+def test_client_is_paused_after_a_response_that_arrives_before_the_end_of_its_request():
     connection = ClientConnection()
     connection.send(Request("POST", "/", Headers(), host="a", length=5))
     connection.receive_data(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")

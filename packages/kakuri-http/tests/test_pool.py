@@ -115,7 +115,7 @@ async def test_request_that_got_its_slot_just_before_the_pool_closed_is_not_sent
     assert not pool._count
 
 
-async def test_slot_passes_cancelled_requests_to_the_next_one():
+async def test_free_slot_skips_cancelled_requests():
     pool = FakePool(per_host=1)
     connection = await pool.acquire(ONE, WAIT)
     gone = [await waiting(pool) for _ in range(3)]

@@ -210,7 +210,7 @@ def test_fault_of_the_server_is_raised_once_and_ends_the_connection(place, is_cu
 @pytest.mark.parametrize(
     "begun", [b"G", b"GET / HTTP/1.1", b"GET / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nHost: a\r\n"]
 )
-def test_connection_closed_within_a_head_is_cut_off(begun):
+def test_connection_that_closes_within_a_head_raises_remote_protocol_error(begun):
     connection = ServerConnection()
     connection.receive_data(begun)
     connection.receive_eof()
@@ -219,7 +219,7 @@ def test_connection_closed_within_a_head_is_cut_off(begun):
 
 
 @pytest.mark.parametrize("before", [b"", b"\r\n"])
-def test_connection_closed_between_requests_has_ended(before):
+def test_connection_that_closes_between_requests_returns_connection_closed(before):
     connection = ServerConnection()
     connection.receive_data(before)
     connection.receive_eof()
@@ -227,7 +227,7 @@ def test_connection_closed_between_requests_has_ended(before):
 
 
 @pytest.mark.parametrize("value", ["200-maybe", "100-continue, x", "100-continue\r\nExpect: x"])
-def test_expectation_that_is_not_known_is_rejected_with_417(value):
+def test_unknown_expectation_is_rejected_with_417(value):
     connection = ServerConnection()
     connection.receive_data(f"GET / HTTP/1.1\r\nHost: a\r\nExpect: {value}\r\n\r\n".encode())
     with pytest.raises(RemoteProtocolError, match="expected 100-continue as expectation") as caught:

@@ -200,6 +200,6 @@ def test_url_with_a_password_raises_invalid_url_without_quoting_it():
     assert "secret" not in str(caught.value)
 
 
-def test_url_with_an_invalid_host_names_the_host():
+def test_error_of_a_url_with_an_invalid_host_quotes_the_host():
     with pytest.raises(InvalidURL, match=r"expected HOST or HOST:PORT after http://, got '\[::1'"):
         parse_url("http://[::1")

@@ -151,7 +151,7 @@ _HOMES = {
 }
 
 
-# Spelled so in commits before the first release.
+# Names that commits before the first release used.
 _FORMER_NAMES = {"Access": "AccessEntry", "HttpError": "HTTPError", "InvalidUrl": "InvalidURL"}
 
 

@@ -4,7 +4,7 @@ HTTPError
 ├── ProtocolError (ValueError)
 │   ├── RemoteProtocolError        the peer broke the protocol: respond with `status`, then close
 │   │   └── LimitExceeded          the peer sent more, or more slowly, than `limit` allows
-│   └── LocalProtocolError         the caller did: a message that can't be sent, or not now
+│   └── LocalProtocolError         the caller's message is not valid, or can't be sent now
 ├── RouteError (ValueError)        a route that can't be added
 │   └── RouteConflict              … because another route has the same paths
 ├── ClientError
@@ -15,7 +15,7 @@ HTTPError
 │   ├── RequestTimeout (TimeoutError)        one of the timeouts passed; `phase` names it
 │   ├── ResponseClosed (RuntimeError)        a streamed response was read after its block
 │   └── TooManyRedirects
-├── ClientDisconnected (ConnectionError)     a server's handler reads or writes, but has no client
+├── ClientDisconnected (ConnectionError)     a handler reads or writes after its client disconnected
 └── ResponseAborted            a server's handler can't complete a response that it has begun
 """
 

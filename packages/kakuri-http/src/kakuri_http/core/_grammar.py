@@ -11,9 +11,9 @@ import re
 # RFC 9110 5.6.2
 TCHAR = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
 TOKEN = TCHAR + rb"++"
-# RFC 9110 5.5: visible characters, obs-text, and SP and HTAB between them; the ends are stripped
-# before this is asked. No control character passes, so no CR, LF or NUL (RFC 9110 5.5 lets NUL and
-# CR be replaced or refused; they are refused).
+# RFC 9110 5.5: visible characters, obs-text, and SP and HTAB between them; values are stripped
+# before they are matched. Other control characters do not match, so no CR, LF or NUL (RFC 9110 5.5
+# allows replacing or rejecting NUL and CR; they are rejected).
 FIELD_VALUE = rb"[\t\x20-\x7e\x80-\xff]*+"
 # RFC 9110 5.6.4
 _QDTEXT = rb"[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]*+"
@@ -23,9 +23,9 @@ QUOTED_STRING = rb'"' + _QDTEXT + rb"(?:\\[\t\x20-\x7e\x80-\xff]" + _QDTEXT + rb
 _UNRESERVED_AND_DELIMS = rb"A-Za-z0-9\-._~!$&'()*+,;="
 _PATH_CHARS = rb"[" + _UNRESERVED_AND_DELIMS + rb":@/]*+"
 ABSOLUTE_PATH = rb"/" + _PATH_CHARS + rb"(?:%[0-9A-Fa-f]{2}" + _PATH_CHARS + rb")*"
-# Beyond RFC 3986, a query may have what browsers leave unencoded there, and with them node and Go:
-# the printable characters outside the query percent-encode set of the WHATWG's URL standard. None
-# of them means anything to a parser of queries.
+# Beyond RFC 3986, a query may contain what browsers, node and Go leave unencoded there: the
+# printable characters outside the query percent-encode set of the WHATWG's URL standard. None of
+# them has a meaning in a query.
 _QUERY_CHARS = rb"[" + _UNRESERVED_AND_DELIMS + rb":@/?\[\]|{}\\^`]*+"
 QUERY = _QUERY_CHARS + rb"(?:%[0-9A-Fa-f]{2}" + _QUERY_CHARS + rb")*"
 # RFC 3986 3.2.2. Percent-encoded names are not allowed: they would be a second spelling that could
@@ -49,7 +49,7 @@ _EXPRESSIONS = {
     # RFC 9112 4; the SP after the code may be missing (many servers leave it out with the phrase)
     "status_line": rb"HTTP/1\.([0-9]) ([1-5][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*+))?",
     "content_length": rb"[0-9]++",
-    # RFC 9112 7.1 and 7.1.1: no white space but that after ';', which chunk-ext's BWS is used for
+    # RFC 9112 7.1 and 7.1.1: of the white space that chunk-ext allows, only that after ';'
     "chunk_line": rb"([0-9A-Fa-f]++)((?:;[ \t]*+"
     + TOKEN
     + rb"(?:=(?:"

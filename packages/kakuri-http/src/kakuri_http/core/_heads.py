@@ -309,7 +309,7 @@ def _is_chunked(codings: list[bytes], minor: int) -> bool:
     found = b", ".join(codings)
     has_chunked = b"chunked" in found.lower()
     raise RemoteProtocolError(
-        f"expected chunked as the one transfer coding, got {found[:80]!r}",
+        f"expected chunked as the only transfer coding, got {found[:80]!r}",
         status=400 if has_chunked else 501,
         code="bad_request" if has_chunked else "not_implemented",
     )

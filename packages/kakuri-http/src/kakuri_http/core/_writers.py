@@ -150,7 +150,7 @@ def compose_interim(response: InterimResponse) -> bytes:
     """Return a 1xx response, which has neither Date nor length.
 
     Raises:
-        LocalProtocolError: A field is one of the framing (RFC 9110 8.6, RFC 9112 6.1).
+        LocalProtocolError: It has a framing field (RFC 9110 8.6, RFC 9112 6.1).
     """
     _reject_controlled_fields(response.headers)
     status = response.status
