@@ -238,7 +238,7 @@ def _checksum(data: bytes, header: bytes, sums: bytes = bytes(8)) -> bytes:
     """
     first, second = struct.unpack(">II", sums)
     order = ">" if header[3] & 1 else "<"
-    for even, odd in struct.iter_unpack(f"{order}II", data):  # the words at even and odd positions
+    for even, odd in struct.iter_unpack(f"{order}II", data):  # by position
         first = (first + even + second) & _WORD
         second = (second + odd + first) & _WORD
     return struct.pack(">II", first, second)
