@@ -1,6 +1,9 @@
+import asyncio
+
 import pytest
-from kakuri_zones import NodeLocked, NodeUnavailable
-from kakuri_zones._lock import node_lock
+import structlog
+from kakuri_zones import NodeLocked, NodeUnavailable, _lock
+from kakuri_zones._lock import keep_locked, node_lock
 
 
 def test_second_lock_of_a_directory_raises_node_locked_until_the_first_is_released(tmp_path):
@@ -48,3 +51,41 @@ def test_directory_that_cannot_be_created_raises_node_unavailable(tmp_path):
         node_lock(tmp_path / "file" / "x"),
     ):
         pass
+
+
+def test_deleted_directory_is_created_and_locked_again(tmp_path):
+    directory = tmp_path / "logs"
+    with node_lock(directory) as lock:
+        assert not lock.renew()
+        directory.rmdir()
+        assert lock.renew()
+        assert not lock.renew()
+        with pytest.raises(NodeLocked), node_lock(directory):
+            pass
+    assert not lock.renew()
+
+
+def test_directory_that_another_process_took_is_locked_again_once_it_is_free(tmp_path):
+    directory = tmp_path / "logs"
+    with node_lock(directory) as lock:
+        directory.rename(tmp_path / "moved")
+        with node_lock(directory), pytest.raises(NodeLocked):
+            lock.renew()
+        assert lock.renew()
+
+
+async def test_problem_of_the_directory_is_logged_once_until_it_is_locked_again(monkeypatch):
+    monkeypatch.setattr(_lock, "RENEW_SECONDS", 0)
+    outcomes = [False, NodeUnavailable("a"), NodeUnavailable("a"), True, NodeUnavailable("a")]
+
+    async def renew():
+        if not outcomes:
+            raise asyncio.CancelledError
+        outcome = outcomes.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    with structlog.testing.capture_logs() as lines, pytest.raises(asyncio.CancelledError):
+        await keep_locked(renew)
+    assert [line.get("error") for line in lines] == ["a", None, "a"]

@@ -3,6 +3,7 @@ import copy
 import pickle
 
 import pytest
+import structlog
 from kakuri_cri import CallRefused, CallTimeout, CriError, RuntimeUnavailable
 from kakuri_workload import LogGrown, LogRequest, LogsWatched
 from kakuri_workload import WorkloadState as State
@@ -14,6 +15,7 @@ from kakuri_zones import (
     UnknownRuntimeClass,
     UnknownZone,
     ZoneConflict,
+    _lock,
     error_code,
 )
 
@@ -109,6 +111,19 @@ async def test_second_node_on_the_same_log_directory_raises_node_locked(runtime,
         async with run():
             pass
     assert (await node.zone()).state is State.RUNNING
+
+
+async def test_log_directory_that_is_deleted_stays_locked(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(_lock, "RENEW_SECONDS", 0.001)
+    async with run():
+        with structlog.testing.capture_logs() as lines:
+            (tmp_path / "logs").rmdir()
+            async with asyncio.timeout(10):
+                while not any("locked again" in line["event"] for line in lines):  # noqa: ASYNC110 (a log)
+                    await asyncio.sleep(0.001)
+        with pytest.raises(NodeLocked):
+            async with run():
+                pass
 
 
 async def test_next_node_on_the_same_log_directory_takes_over(run):

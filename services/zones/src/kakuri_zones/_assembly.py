@@ -15,7 +15,7 @@ from kakuri_zones._health import Health, check_health, own_conditions, watch_hea
 from kakuri_zones._image_collection import ImageCollector
 from kakuri_zones._images import Images
 from kakuri_zones._isolation import IsolationChecks
-from kakuri_zones._lock import node_lock
+from kakuri_zones._lock import keep_locked, node_lock
 from kakuri_zones._log_watch import LogWatch
 from kakuri_zones._metrics import ZoneMetrics
 from kakuri_zones._monitor import Monitor
@@ -67,7 +67,7 @@ async def zone_node(
                 ...
     """
     async with AsyncExitStack() as stack:
-        stack.enter_context(node_lock(settings.log_dir))
+        lock = stack.enter_context(node_lock(settings.log_dir))
         table = ZoneTable(end_delay=settings.end_delay)
         reader = RuntimeReader(runtime, timeout=settings.read_timeout)
         images = Images(runtime, settings.pulls)
@@ -133,7 +133,8 @@ async def zone_node(
         )
         probe = Probe(health)
         stack.push_async_callback(probe.close)
-        works = [monitor.run, rotation.run, collector.run, isolation.run]
+        keep_lock = partial(keep_locked, partial(logs.run, lock.renew))
+        works = [monitor.run, rotation.run, collector.run, isolation.run, keep_lock]
         if settings.health_interval is not None:
             works.append(partial(watch_health, probe.health, monitor, settings.health_interval))
         for work in works:

@@ -1,38 +1,109 @@
 """The lock of a node: one process at a time manages the zones with logs in a directory.
 
 The directory itself is locked, so that it contains nothing but logs. The kernel releases the lock
-when its process ends for whatever reason.
+when its process ends for whatever reason. A directory that was deleted or replaced takes its lock
+with it, so the name is checked and locked again every second.
 """
 
+import asyncio
 import fcntl
 import os
-from collections.abc import Iterator
+import threading
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import structlog
 from kakuri_daemon import open_private_directory
 
 from kakuri_zones._errors import NodeLocked, NodeUnavailable
 
+log = structlog.get_logger()
 
-@contextmanager
-def node_lock(directory: Path) -> Iterator[None]:
-    """Hold the exclusive lock of a log directory, which is created if it is missing.
+RENEW_SECONDS = 1.0
+"""Seconds between two checks that the locked directory still has its name."""
+
+
+class NodeLock:
+    """The exclusive lock of a log directory, which is created if it is missing.
 
     Raises:
         NodeLocked: Another process holds the lock.
         NodeUnavailable: The directory belongs to another user, others may write to it, or it can't
             be created or opened.
     """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._mutex = threading.Lock()  # a renewal runs on another thread
+        self._descriptor: int | None = _locked(directory)
+
+    def renew(self) -> bool:
+        """Lock the directory again if it was deleted or replaced.
+
+        Returns:
+            Whether it was; the new one is created if it is missing.
+
+        Raises:
+            NodeLocked: Another process has locked the new one.
+            NodeUnavailable: The new one can't be used.
+        """
+        with self._mutex:
+            if self._descriptor is None or _has_name(self._descriptor, self._directory):
+                return False
+            descriptor = _locked(self._directory)
+            os.close(self._descriptor)
+            self._descriptor = descriptor
+        return True
+
+    def close(self) -> None:
+        """Release the lock."""
+        with self._mutex:
+            if self._descriptor is not None:
+                os.close(self._descriptor)
+            self._descriptor = None
+
+
+@contextmanager
+def node_lock(directory: Path) -> Iterator[NodeLock]:
+    """Hold the lock of a log directory; raise what `NodeLock` raises."""
+    lock = NodeLock(directory)
+    try:
+        yield lock
+    finally:
+        lock.close()
+
+
+async def keep_locked(renew: Callable[[], Awaitable[bool]]) -> None:
+    """Renew a lock every second until cancelled, and log what happens to its directory."""
+    problem: str | None = None
+    while True:
+        await asyncio.sleep(RENEW_SECONDS)
+        try:
+            if await renew():
+                log.warning("the log directory was deleted or replaced, and is locked again")
+            problem = None
+        except NodeUnavailable as error:
+            if str(error) != problem:
+                log.error("the log directory was deleted or replaced", error=str(error))  # noqa: TRY400 (without a traceback)
+            problem = str(error)
+
+
+def _has_name(descriptor: int, directory: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), directory.stat())
+    except OSError:  # opening it reports the reason
+        return False
+
+
+def _locked(directory: Path) -> int:
     try:
         descriptor = open_private_directory(directory)
     except OSError as error:
         raise NodeUnavailable(f"can't keep logs in {directory}: {error.strerror}") from error
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise NodeLocked(directory) from error
-        yield
-    finally:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
         os.close(descriptor)
+        raise NodeLocked(directory) from error
+    return descriptor
