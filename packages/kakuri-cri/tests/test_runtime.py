@@ -128,17 +128,44 @@ async def test_request_of_wrong_type_raises_type_error_and_is_not_sent():
     assert channel.calls == []
 
 
-@pytest.mark.parametrize("timeout", ["5", True])
-async def test_timeout_of_a_call_that_is_not_a_number_raises_type_error(timeout):
+TOO_LARGE = "an integer too large for a float"
+
+
+@pytest.mark.parametrize(
+    ("timeout", "error", "got"),
+    [
+        ("5", TypeError, "'5'"),
+        (True, TypeError, "True"),
+        (math.nan, ValueError, "NaN"),
+        (10**400, ValueError, TOO_LARGE),
+    ],
+)
+async def test_timeout_of_a_call_that_is_not_seconds_raises_type_or_value_error(
+    timeout, error, got
+):
     channel = ScriptedChannel()
     runtime = Runtime(channel)
-    message = f"^expected seconds or None as timeout, got {timeout!r}$"
-    with pytest.raises(TypeError, match=message):
+    message = f"^expected seconds or None as timeout, got {got}$"
+    with pytest.raises(error, match=message):
         await runtime.version(timeout)
-    with pytest.raises(TypeError, match=message):
+    with pytest.raises(error, match=message):
         runtime.stream(
             api.RuntimeService.GetContainerEvents, api.GetEventsRequest(), timeout=timeout
         )
+    assert channel.calls == []
+
+
+async def test_seconds_that_the_runtime_waits_have_to_be_a_number():
+    channel = ScriptedChannel()
+    runtime = Runtime(channel)
+    with pytest.raises(ValueError, match=f"^expected seconds as grace_seconds, got {TOO_LARGE}$"):
+        await runtime.stop_container("c", 10**400)
+    for call in (
+        runtime.exec_sync("c", ["true"], 10**400),
+        runtime.checkpoint_container("c", "/c.tar", 10**400),
+    ):
+        with pytest.raises(ValueError, match=f"seconds as timeout_seconds, got {TOO_LARGE}$"):
+            await call
     assert channel.calls == []
 
 
@@ -644,7 +671,8 @@ async def test_close_ends_the_thread_that_decodes_large_responses():
         ({"usual": "5"}, TypeError, "expected seconds as usual, got '5'"),
         ({"run_pod_sandbox": None}, TypeError, "expected seconds as run_pod_sandbox, got None"),
         ({"usual": 0}, ValueError, "expected seconds above 0 as usual, got 0"),
-        ({"usual": math.nan}, ValueError, "expected seconds above 0 as usual, got nan"),
+        ({"usual": math.nan}, ValueError, "expected seconds as usual, got NaN"),
+        ({"usual": 10**400}, ValueError, "expected seconds as usual, got an integer too large"),
     ],
 )
 def test_timeout_that_is_not_seconds_raises_type_or_value_error(timeouts, error, message):

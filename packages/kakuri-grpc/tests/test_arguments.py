@@ -22,6 +22,7 @@ TIMES = [
     (True, TypeError, "expected a number as {}, got True"),
     (math.nan, ValueError, "expected .* as {}, got nan"),
     (-1, ValueError, "expected .* as {}, got -1"),
+    (10**400, ValueError, "expected a number as {}, got an integer too large for a float"),
 ]
 
 
@@ -120,7 +121,7 @@ async def test_call_of_a_non_method_raises_type_error(channel, start):
         ("1", TypeError, "expected seconds or None as timeout, got '1'"),
         (True, TypeError, "expected seconds or None as timeout, got True"),
         (math.nan, ValueError, "expected seconds or None as timeout, got NaN"),
-        (10**400, ValueError, "expected seconds or None as timeout, got 1000"),
+        (10**400, ValueError, "expected seconds or None as timeout, got an integer too large"),
     ],
 )
 async def test_timeout_that_is_not_seconds_raises_type_or_value_error(

@@ -594,6 +594,7 @@ def test_client_endpoint_of_the_wrong_type_raises_type_error(client, endpoint):
     [
         (lambda: Timeouts(total="5"), TypeError),
         (lambda: Timeouts(connect=None), TypeError),
+        (lambda: Timeouts(total=10**400), ValueError),
         (lambda: Timeouts(read=True), TypeError),
         (lambda: Timeouts(write=-1), ValueError),
         (lambda: Timeouts(pool=float("nan")), ValueError),

@@ -72,6 +72,14 @@ async def test_callback_is_called_without_a_task_in_the_given_context(ask):
     assert call.result() == await call == RUNNING
 
 
+async def test_call_that_is_not_done_has_no_result_and_no_exception_yet(ask):
+    call = ask()
+    for read in (call.result, call.exception):
+        with pytest.raises(asyncio.InvalidStateError, match="the call is not done"):
+            read()
+    assert await call == call.result() == RUNNING
+
+
 async def test_callback_and_conversion_run_in_a_copy_of_the_context_of_the_call(ask):
     seen = []
 

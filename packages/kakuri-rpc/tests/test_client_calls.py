@@ -107,6 +107,7 @@ async def test_timeout_of_a_read_of_events_includes_the_wait_of_the_agent(client
         ("5", TypeError, "expected seconds as timeout, got '5'"),
         (0, ValueError, "expected seconds above 0 as timeout, got 0"),
         (float("nan"), ValueError, "expected seconds above 0 as timeout, got nan"),
+        (10**400, ValueError, "expected seconds as timeout, got an integer too large for a float"),
     ],
 )
 def test_timeout_of_a_client_that_is_not_seconds_raises_type_or_value_error(
@@ -114,3 +115,16 @@ def test_timeout_of_a_client_that_is_not_seconds_raises_type_or_value_error(
 ):
     with pytest.raises(error, match=message):
         AgentClient("127.0.0.1:1", timeout=timeout)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "error", "got"),
+    [("5", TypeError, "'5'"), (10**400, ValueError, "an integer too large for a float")],
+)
+async def test_seconds_to_wait_that_are_not_seconds_raise_type_or_value_error(seconds, error, got):
+    message = f"^expected seconds as wait_seconds, got {got}$"
+    async with AgentClient("127.0.0.1:1") as agent, agent.open_watch() as watch:
+        with pytest.raises(error, match=message):
+            await agent.read_log("web", wait_seconds=seconds)
+        with pytest.raises(error, match=message):
+            await watch.read(1, wait_seconds=seconds)

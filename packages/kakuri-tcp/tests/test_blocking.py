@@ -186,6 +186,16 @@ def test_server_with_a_wrong_timeout_leaves_no_socket_behind(tmp_path, seconds):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("seconds", ["5", True, float("nan"), 10**400])
+def test_wrong_timeout_of_a_connection_raises_type_or_value_error(seconds):
+    with (
+        Server("127.0.0.1:0", timeout=5) as server,
+        connect(server.endpoint) as client,
+        pytest.raises((TypeError, ValueError), match="seconds or None as seconds, got"),
+    ):
+        client.set_timeout(seconds)
+
+
 def send_until_full(connection):
     connection.set_timeout(0.01)
     sent = 0

@@ -46,6 +46,12 @@ def test_limit_that_is_not_above_0_raises_value_error(value):
         ServerLimits(idle_timeout=value)
 
 
+def test_limit_that_is_too_large_for_a_float_raises_value_error():
+    message = "^expected a number above 0 as idle_timeout, got an integer too large for a float$"
+    with pytest.raises(ValueError, match=message):
+        ServerLimits(idle_timeout=10**400)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -162,6 +168,7 @@ def test_id_that_no_user_has_raises_value_error(uid):
         ("1", TypeError, "expected seconds or None as timeout, got '1'"),
         (True, TypeError, "expected seconds or None as timeout, got True"),
         (math.nan, ValueError, "expected seconds or None as timeout, got NaN"),
+        (10**400, ValueError, "expected seconds or None as timeout, got an integer too large"),
     ],
 )
 async def test_timeout_that_is_not_seconds_raises_type_or_value_error(timeout, error, message):
@@ -176,6 +183,7 @@ NOT_SECONDS = [
     ("1", TypeError, "'1'"),
     (True, TypeError, "True"),
     (math.nan, ValueError, "NaN"),
+    (-(10**400), ValueError, "an integer too large for a float"),
 ]
 
 

@@ -19,7 +19,7 @@ from kakuri_cri._errors import (
     printable,
 )
 from kakuri_cri._events import Events
-from kakuri_cri._limits import Timeouts
+from kakuri_cri._limits import Timeouts, check_seconds
 from kakuri_cri._responses import name_of, read_response
 
 if TYPE_CHECKING:
@@ -143,6 +143,11 @@ class Caller:
         """Return the timeout of a call: the caller's, or the usual one if it is None."""
         return self.timeouts.usual if timeout is None else timeout
 
+    def _seconds_after(self, seconds: float, name: str) -> float:
+        """Return the timeout of a call for which the runtime waits: the usual one comes on top."""
+        check_seconds(seconds, name)
+        return self.timeouts.usual + seconds
+
     def _failed(self, method: Method[Any, Any], error: ChannelError) -> CriError:
         """Return the error to raise for a failed call."""
         failure = failure_of(name_of(method), error)
@@ -166,8 +171,8 @@ def required(name: str, field: str, value: T | None) -> T:
 
 def _encoded(method: Method[Request, Response], request: Request, timeout: object) -> bytes:
     """Check the arguments of a call, and return the encoded request."""
-    if not isinstance(timeout, int | float | None) or isinstance(timeout, bool):
-        raise TypeError(f"expected seconds or None as timeout, got {timeout!r:.80}")
+    if timeout is not None:
+        check_seconds(timeout, "timeout", expected="seconds or None")
     # A message of another class could be encoded, too, but the runtime would misinterpret its
     # fields.
     if not isinstance(request, method.request):

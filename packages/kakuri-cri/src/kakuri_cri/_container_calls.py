@@ -61,7 +61,7 @@ class ContainerCalls(Caller):
                 kill it immediately.
         """
         request = api.StopContainerRequest(container_id=container_id, timeout=grace_seconds)
-        timeout = self.timeouts.usual + grace_seconds
+        timeout = self._seconds_after(grace_seconds, "grace_seconds")
         await self.call(_SERVICE.StopContainer, request, timeout=timeout)
 
     async def remove_container(self, container_id: str, timeout: float | None = None) -> None:
@@ -144,7 +144,7 @@ class ContainerCalls(Caller):
         request = api.CheckpointContainerRequest(
             container_id=container_id, location=location, timeout=timeout_seconds
         )
-        timeout = self.timeouts.usual + timeout_seconds
+        timeout = self._seconds_after(timeout_seconds, "timeout_seconds")
         await self.call(_SERVICE.CheckpointContainer, request, timeout=timeout)
 
     # Commands and connections.
@@ -170,7 +170,9 @@ class ContainerCalls(Caller):
         request = api.ExecSyncRequest(
             container_id=container_id, cmd=tuple(command), timeout=timeout_seconds
         )
-        timeout = self.timeouts.usual + timeout_seconds if timeout_seconds else None
+        timeout = (
+            self._seconds_after(timeout_seconds, "timeout_seconds") if timeout_seconds else None
+        )
         return await self.call(_SERVICE.ExecSync, request, timeout=timeout)
 
     async def exec(self, request: api.ExecRequest, timeout: float | None = None) -> str:

@@ -1,5 +1,6 @@
 """How long calls may take, and how large responses may be."""
 
+import math
 from dataclasses import dataclass
 
 MAX_RECEIVED = 16 << 20
@@ -27,7 +28,19 @@ class Timeouts:
     def __post_init__(self) -> None:
         for name in self.__slots__:
             value = getattr(self, name)
-            if not isinstance(value, int | float) or isinstance(value, bool):
-                raise TypeError(f"expected seconds as {name}, got {value!r:.80}")
+            check_seconds(value, name)
             if not value > 0:
                 raise ValueError(f"expected seconds above 0 as {name}, got {value!r}")
+
+
+def check_seconds(value: object, name: str, *, expected: str = "seconds") -> None:
+    """Raise TypeError unless an argument is a number, and ValueError for NaN or one too large."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise TypeError(f"expected {expected} as {name}, got {value!r:.80}")
+    try:
+        is_nan = math.isnan(value)
+    except OverflowError:
+        message = f"expected {expected} as {name}, got an integer too large for a float"
+        raise ValueError(message) from None
+    if is_nan:
+        raise ValueError(f"expected {expected} as {name}, got NaN")

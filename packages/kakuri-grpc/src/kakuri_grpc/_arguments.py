@@ -31,9 +31,18 @@ def check_number(
     """Raise TypeError unless an argument is a number, and ValueError if it is out of range."""
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise TypeError(f"expected a number as {name}, got {value!r:.80}")
+    check_float(value, f"a number as {name}")
     if not minimum <= value <= maximum:
         bounds = f"at least {minimum:g}" if maximum == math.inf else f"{minimum:g} to {maximum:g}"
         raise ValueError(f"expected {bounds} as {name}, got {value!r:.80}")
+
+
+def check_float(number: float, expected: str) -> None:
+    """Raise ValueError for an integer that can't be added to the time of a clock."""
+    try:
+        float(number)
+    except OverflowError:
+        raise ValueError(f"expected {expected}, got an integer too large for a float") from None
 
 
 def parsed_endpoint(endpoint: Endpoint | str) -> Endpoint:

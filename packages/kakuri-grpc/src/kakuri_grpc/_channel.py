@@ -9,7 +9,7 @@ from kakuri_http2 import ExchangeEnded, Processed
 from kakuri_protobuf import DecodeError, Method
 from kakuri_tcp import ClientTLS, Endpoint
 
-from kakuri_grpc._arguments import check_number, checked_or_default, parsed_endpoint
+from kakuri_grpc._arguments import check_float, check_number, checked_or_default, parsed_endpoint
 from kakuri_grpc._call import Call, undecodable
 from kakuri_grpc._connections import ChannelState, Connections
 from kakuri_grpc._driver import ChannelDriver
@@ -285,10 +285,8 @@ def _deadline(timeout: object, driver: ChannelDriver | None) -> float:
         return math.inf
     if not isinstance(timeout, int | float) or isinstance(timeout, bool):
         raise TypeError(f"expected seconds or None as timeout, got {timeout!r:.80}")
-    try:
-        deadline = loop.time() + timeout
-    except OverflowError:
-        raise ValueError(f"expected seconds or None as timeout, got {timeout!r:.80}") from None
+    check_float(timeout, "seconds or None as timeout")
+    deadline = loop.time() + timeout
     if math.isnan(deadline):  # no comparison with NaN would ever end the call
         raise ValueError("expected seconds or None as timeout, got NaN")
     return deadline

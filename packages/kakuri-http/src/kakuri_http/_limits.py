@@ -62,12 +62,17 @@ def checked_uids(uids: Any) -> frozenset[int] | None:
 
 
 def check_seconds(value: Any, name: str, *, may_be_none: bool = False) -> None:
-    """Raise TypeError unless a value is a number of seconds, ValueError if it is negative."""
+    """Raise TypeError unless a value is a number of seconds, ValueError for one out of range."""
     if value is None and may_be_none:
         return
     if isinstance(value, bool) or not isinstance(value, int | float):
         shown = "seconds or None" if may_be_none else "seconds"
         raise TypeError(f"expected {shown} as {name}, got {type(value).__name__}")
+    try:
+        float(value)
+    except OverflowError:
+        message = f"expected seconds as {name}, got an integer too large for a float"
+        raise ValueError(message) from None
     if not value >= 0:
         raise ValueError(f"expected at least 0 seconds as {name}, got {value!r}")
 

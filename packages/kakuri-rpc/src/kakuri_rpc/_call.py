@@ -168,7 +168,7 @@ class Call(Generic[R]):
         self._callback = callback, context or self._caller_context.copy()
 
     def done(self) -> bool:
-        """Return whether the call has a result, or was cancelled."""
+        """Return whether the call has a result or an exception, or was cancelled."""
         return self._is_done
 
     def cancelled(self) -> bool:
@@ -176,11 +176,21 @@ class Call(Generic[R]):
         return isinstance(self._error, asyncio.CancelledError)
 
     def exception(self) -> BaseException | None:
-        """Return the exception of a call that is done; None if it has a result."""
+        """Return the exception of a call; None if it has a result.
+
+        Raises:
+            asyncio.InvalidStateError: The call is not done.
+        """
+        self._check_done()
         return self._error
 
     def result(self) -> R:
-        """Return the reply of a call that is done, or raise its exception."""
+        """Return the reply of a call, or raise its exception.
+
+        Raises:
+            asyncio.InvalidStateError: The call is not done.
+        """
+        self._check_done()
         if self._error is not None:
             try:
                 raise self._error
@@ -188,6 +198,10 @@ class Call(Generic[R]):
                 del self  # as in __await__
         result: R = self._result
         return result
+
+    def _check_done(self) -> None:
+        if not self._is_done:
+            raise asyncio.InvalidStateError("the call is not done")
 
     def cancel(self) -> bool:
         """Drop the reply; return False if the call is already done."""
@@ -355,6 +369,17 @@ class Call(Generic[R]):
 
     def _remaining(self) -> float:
         return max(0.0, self._began + self._timeout - time.monotonic())
+
+
+def check_seconds(value: object, name: str) -> None:
+    """Raise TypeError unless an argument is a number, and ValueError if no float holds it."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise TypeError(f"expected seconds as {name}, got {value!r:.80}")
+    try:
+        float(value)
+    except OverflowError:
+        message = f"expected seconds as {name}, got an integer too large for a float"
+        raise ValueError(message) from None
 
 
 def _wake(waiter: asyncio.Future[None]) -> None:

@@ -7,7 +7,7 @@ from weakref import WeakSet
 from kakuri_tcp import Endpoint, LineClient, LineClientLimits
 from kakuri_workload import LogSelection, Workload
 
-from kakuri_rpc._call import Call
+from kakuri_rpc._call import Call, check_seconds
 from kakuri_rpc._call_metrics import CallMetrics
 from kakuri_rpc._events import MAX_EVENTS, Changes, WatchChanges
 from kakuri_rpc._fields import MAX_PAGE, State
@@ -83,7 +83,9 @@ class AgentClient:
             ValueError: The timeout is not above 0.
         """
         self._endpoint = Endpoint.of(endpoint)
-        _check_timeout(timeout)
+        check_seconds(timeout, "timeout")
+        if not timeout > 0:
+            raise ValueError(f"expected seconds above 0 as timeout, got {timeout!r}")
         self._trusted_uids = trusted_uids
         self._lines = self._new_lines()
         # Replies keep the order of their requests, and these may wait for the runtime.
@@ -375,10 +377,3 @@ class AgentClient:
 
     def _new_lines(self, limits: LineClientLimits | None = None) -> LineClient:
         return LineClient(self._endpoint, limits=limits, trusted_uids=self._trusted_uids)
-
-
-def _check_timeout(timeout: object) -> None:
-    if not isinstance(timeout, int | float) or isinstance(timeout, bool):
-        raise TypeError(f"expected seconds as timeout, got {timeout!r:.80}")
-    if not timeout > 0:
-        raise ValueError(f"expected seconds above 0 as timeout, got {timeout!r}")

@@ -12,7 +12,7 @@ from weakref import WeakSet
 from kakuri_tcp import LineClient, LineClientLimits
 from kakuri_workload import LogSelection
 
-from kakuri_rpc._call import Call
+from kakuri_rpc._call import Call, check_seconds
 from kakuri_rpc._call_metrics import CallMetrics
 from kakuri_rpc._errors import ClientClosed, TooManyLogs
 from kakuri_rpc._messages import Log
@@ -112,6 +112,7 @@ class AgentLog:
             records=self._records,
             trace=self._trace,
         )
+        check_seconds(wait_seconds, "wait_seconds")
         timeout = wait_seconds + self._timeout
         try:
             log = await Call(self._lines, request, Log, timeout, self._metrics, self._traces)

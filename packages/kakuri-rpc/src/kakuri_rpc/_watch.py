@@ -8,7 +8,7 @@ from typing import Self
 
 from kakuri_tcp import LineClient
 
-from kakuri_rpc._call import Call
+from kakuri_rpc._call import Call, check_seconds
 from kakuri_rpc._call_metrics import CallMetrics
 from kakuri_rpc._events import MAX_EVENTS, Changes, WatchChanges
 
@@ -47,6 +47,7 @@ class AgentWatch:
             ClientClosed: The watch or its client was closed.
         """
         request = WatchChanges(after, wait_seconds, limit)
+        check_seconds(wait_seconds, "wait_seconds")
         timeout = wait_seconds + self._timeout
         return await Call(self._lines, request, Changes, timeout, self._metrics)
 

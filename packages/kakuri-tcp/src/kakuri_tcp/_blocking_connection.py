@@ -5,6 +5,8 @@ import socket
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Self
 
+from kakuri_tcp._limits import check_timeout
+
 if TYPE_CHECKING:
     from kakuri_tcp._kernel import Outstanding
 
@@ -152,6 +154,7 @@ class Connection:
 
         With 0 or less, a call that has to wait raises TimeoutError within a millisecond.
         """
+        check_timeout(seconds, "seconds")
         self._socket.settimeout(socket_timeout(seconds))
 
     def send_eof(self) -> None:

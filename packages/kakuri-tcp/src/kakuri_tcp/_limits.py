@@ -102,22 +102,34 @@ def check_limit(
     expected = f"expected {kind} {least} as {name}, got"
     if not isinstance(value, numbers) or isinstance(value, bool):
         raise TypeError(f"{expected} {value!r:.80}")
+    if not is_whole:
+        _check_float(value, expected)
     if not (value >= 0 if may_be_zero else value > 0):
         raise ValueError(f"{expected} {value!r:.80}")
 
 
 def check_timeout(value: object, name: str = "timeout", *, may_be_none: bool = True) -> None:
-    """Raise TypeError unless a timeout is a number of seconds, and ValueError if it is NaN.
+    """Raise TypeError unless a timeout is a number of seconds, and ValueError if no float holds it.
 
-    A negative timeout is allowed and has expired: callers pass the time left until a deadline.
+    NaN is refused as well. A negative timeout is allowed and has expired: callers pass the time
+    left until a deadline.
     """
     if value is None and may_be_none:
         return
     expected = f"expected seconds {'or None ' if may_be_none else ''}as {name}, got"
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         raise TypeError(f"{expected} {value!r:.80}")
+    _check_float(value, expected)
     if value != value:  # only NaN differs from itself
         raise ValueError(f"{expected} NaN")
+
+
+def _check_float(number: float, expected: str) -> None:
+    """Raise ValueError for an integer that can't be added to the time of a clock."""
+    try:
+        float(number)
+    except OverflowError:
+        raise ValueError(f"{expected} an integer too large for a float") from None
 
 
 def _is_integer(value: object) -> bool:
