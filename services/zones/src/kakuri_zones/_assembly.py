@@ -133,8 +133,8 @@ async def zone_node(
         )
         probe = Probe(health)
         stack.push_async_callback(probe.close)
-        keep_lock = partial(keep_locked, partial(logs.run, lock.renew))
-        works = [monitor.run, rotation.run, collector.run, isolation.run, keep_lock]
+        works = [monitor.run, rotation.run, collector.run, isolation.run]
+        works.append(partial(keep_locked, partial(logs.run, lock.renew)))
         if settings.health_interval is not None:
             works.append(partial(watch_health, probe.health, monitor, settings.health_interval))
         for work in works:
