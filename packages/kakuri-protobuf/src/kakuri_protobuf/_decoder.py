@@ -51,11 +51,11 @@ def compile_decoder(
         is_counting: Whether elements are counted. Messages with fewer bytes than the limit on
             elements need not be counted.
     """
-    return _Writer(schema, decoder_of, is_counting=is_counting).compile()
+    return _DecoderWriter(schema, decoder_of, is_counting=is_counting).compile()
 
 
-class _Writer(ValueWriter):
-    """Writes the source of one message's decoder."""
+class _DecoderWriter(ValueWriter):
+    """Generates the source of one message's decoder."""
 
     def compile(self) -> Decoder:
         """Return the compiled function."""
@@ -327,7 +327,7 @@ class _Entry:
     value: Any
 
 
-class _EntryWriter(_Writer):
+class _EntryWriter(_DecoderWriter):
     """Writes the decoder of a map's entries."""
 
     def _result(self) -> list[str]:

@@ -37,10 +37,10 @@ def compile_encoder(
         encoder_of: Returns the encoder of a nested message; called when one is first encountered.
         is_counting: Whether elements are counted, and TooManyElements can be raised.
     """
-    return _Writer(schema, encoder_of, is_counting=is_counting).compile()
+    return _EncoderWriter(schema, encoder_of, is_counting=is_counting).compile()
 
 
-class _Writer:
+class _EncoderWriter:
     """Generates the source of one message's encoder."""
 
     def __init__(
