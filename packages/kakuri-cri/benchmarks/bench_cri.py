@@ -162,7 +162,7 @@ def figures_of(pairs: list[tuple[float, float]], digits: int) -> list[str]:
 
 
 async def measured(call: Callable[[], Awaitable[object]], together: int) -> float:
-    """Return microseconds of CPU per call with so many in flight."""
+    """Return the microseconds of CPU per call, with `together` calls in flight."""
 
     async def worker(number: int) -> None:
         for _ in range(number):
@@ -174,7 +174,7 @@ async def measured(call: Callable[[], Awaitable[object]], together: int) -> floa
 
 
 async def compare(address: str, theirs: Any, name: str, together: int) -> list[tuple[float, float]]:
-    """Return pairs of our figure and grpc.aio's, a pair a round."""
+    """Return one pair for each round: our figure, and that of grpc.aio."""
     options = [("grpc.default_authority", "localhost")]
     service = "/runtime.v1.RuntimeService"
     async with Runtime(address) as runtime, grpc.aio.insecure_channel(address, options) as channel:

@@ -125,7 +125,7 @@ def start_server(name: str, directory: Path) -> tuple[subprocess.Popen[bytes], s
 
 
 async def measured(call: Callable[[], Awaitable[object]], together: int) -> float:
-    """Return microseconds of CPU per call with so many in flight."""
+    """Return the microseconds of CPU per call, with `together` calls in flight."""
 
     async def worker(number: int) -> None:
         for _ in range(number):
@@ -137,7 +137,7 @@ async def measured(call: Callable[[], Awaitable[object]], together: int) -> floa
 
 
 async def compare(address: str, work: Work, together: int) -> list[tuple[float, float]]:
-    """Return pairs of our figure and grpc.aio's, a pair a round."""
+    """Return one pair for each round: our figure, and that of grpc.aio."""
     method = Method(work.path, work.ours, work.our_response)
     read, request = work.read, work.request
     async with Channel(address) as ours, grpc.aio.insecure_channel(address) as theirs:

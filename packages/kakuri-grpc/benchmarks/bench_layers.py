@@ -179,9 +179,9 @@ async def layers(path: str) -> dict[str, float]:
             async with Channel(f"unix:{path}") as channel:
 
                 async def call(
-                    channel: Any = channel, method: Any = method, it: Any = request
+                    channel: Any = channel, method: Any = method, request: Any = request
                 ) -> None:
-                    await channel.call(method, it, timeout=5.0)
+                    await channel.call(method, request, timeout=5.0)
 
                 await call()
                 costs.setdefault(name, []).append(await measured(call))

@@ -85,7 +85,7 @@ def run_client(pieces, method):
 
 
 def complete(messages):
-    """What stands whatever the cuts: content of the last message may have come in part."""
+    """Return the complete messages; how much of the last one arrived depends on the cuts."""
     return [message for message in messages if message[-1]]
 
 

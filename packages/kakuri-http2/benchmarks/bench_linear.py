@@ -1,7 +1,7 @@
 """Measures that what a peer sends takes time in proportion to its size: n, then 2n.
 
-A ratio far above 2 would mean that a peer can buy more time than it pays for in bytes. The last
-rows are a response of 16 MiB from a server to a client, with the memory at its peak.
+A ratio far above 2 would mean that a peer can cause far more work than it sends bytes. The last
+rows are a response of 16 MiB from a server to a client, with the peak memory.
 """
 
 import contextlib

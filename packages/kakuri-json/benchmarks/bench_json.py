@@ -1,7 +1,7 @@
-"""Measures kakuri-json beside its peers; prints tables, and writes docs/benchmarks.md and .svg.
+"""Compares kakuri-json with other libraries; writes docs/benchmarks.md and benchmarks.svg.
 
 Documents: those of KAKURI_CORPORA/json-bench if that is set, otherwise synthetic ones. The
-compiled wheel is built for the occasion (hatch-mypyc and a C compiler are needed).
+compiled wheel is built for the comparison, which needs hatch-mypyc and a C compiler.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Loads and dumps of documents, beside the peers. As a script: our own figures alone, as JSON."""
+"""Compares `loads` and `dumps` with other libraries. As a script: only our own figures, as JSON."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Decode and encode of a workload, beside the peers, all with the same checks."""
+"""Compares decoding and encoding a workload with other libraries, all with the same checks."""
 
 import json
 from dataclasses import asdict, dataclass

@@ -1,4 +1,4 @@
-"""Any bytes are a value or a JSONError, the same one for every function.
+"""Checks that any bytes are either a value or a JSONError, with the same result in every function.
 
 Run by `nox -s fuzz`; arguments are libFuzzer's, for example -max_total_time=600.
 """

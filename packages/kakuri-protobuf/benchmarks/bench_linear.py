@@ -1,6 +1,6 @@
 """Measures that hostile messages take time in proportion to their size: n, then 2n.
 
-A ratio far above 2 would mean that a peer can buy more time than it pays for in bytes.
+A ratio far above 2 would mean that a peer can cause far more work than it sends bytes.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""The framing alone, without sockets: lines out of chunks, beside other ways to do it."""
+"""Compares the framing alone, lines from chunks without sockets, with other implementations."""
 
 import asyncio
 import sys

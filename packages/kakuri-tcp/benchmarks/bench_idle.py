@@ -1,4 +1,4 @@
-"""Memory of idle connections: the server's resident size for each, beside asyncio's streams."""
+"""Compares the server's memory for each idle connection with that of asyncio's streams."""
 
 import argparse
 import asyncio

@@ -1,4 +1,4 @@
-"""Small requests over one connection: this package beside asyncio's streams, in one run.
+"""Compares small requests over one connection with asyncio's streams, in one run.
 
 The server is a process of its own. Every caller waits for its reply before it asks again; the
 callers share one connection, and replies are matched in order, in all variants.
