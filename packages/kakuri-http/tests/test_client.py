@@ -522,7 +522,7 @@ async def test_redirects_beyond_the_given_number_raise_too_many_redirects():
 async def test_redirect_to_a_location_that_is_not_an_http_url_raises_invalid_url(location):
     redirect = b"HTTP/1.1 302 Found\r\nLocation: " + location + b"\r\nContent-Length: 0\r\n\r\n"
     async with scripted(redirect) as (url, _), Client() as client:
-        with pytest.raises(InvalidURL):
+        with pytest.raises(InvalidURL, match=f"can't follow the redirect from '{url}': expected"):
             await client.request("GET", url, redirects=2)
 
 

@@ -175,7 +175,9 @@ class Client(Methods[Body, Coroutine[Any, Any, ReceivedResponse]]):
 
         No request is ever sent twice. After `ConnectionBroken` and `RequestTimeout`, the server may
         or may not have processed the request: find out before you repeat one that is not
-        idempotent. After the errors marked "Nothing sent", it is safe to try again.
+        idempotent. After the errors marked "Nothing sent", it is safe to try again, unless you
+        passed `redirects`: the error can be that of a redirect, and the server has processed the
+        request before it.
 
         If the response is complete before the request is, sending stops and the response is
         returned. Cancelling the call closes its connection.

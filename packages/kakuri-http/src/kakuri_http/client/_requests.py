@@ -219,7 +219,10 @@ def follow_redirect(
     location = locations.pop()
     current = parse_url(request.url, endpoint)
     url = resolve(encode_location(location), current)
-    target = parse_url(url, endpoint)
+    try:
+        target = parse_url(url, endpoint)
+    except InvalidURL as error:
+        raise InvalidURL(f"can't follow the redirect from {request.url!r}: {error}") from None
     if current.origin.startswith("https:") and not target.origin.startswith("https:"):
         raise InvalidURL(f"expected a location with https, got {location!r}")
     headers = request.headers
