@@ -91,6 +91,32 @@ def test_blocking_client_reuses_its_connection(endpoint):
         assert repr(client) == "<BlockingClient 0 idle>"
 
 
+def test_blocking_connection_that_another_thread_takes_at_once_does_not_fail_the_request(endpoint):
+    taken, may_end = threading.Event(), threading.Event()
+
+    def hold_a_connection():
+        with client.stream("GET", "/small"):
+            taken.set()
+            may_end.wait(10)
+
+    other = threading.Thread(target=hold_a_connection)
+
+    class TakenAtOnce(dict):
+        def __setitem__(self, key, value):
+            super().__setitem__(key, value)
+            if not other.ident:
+                other.start()
+                taken.wait(0.2)  # it is not set if keeping a connection excludes other threads
+
+    with BlockingClient(endpoint) as client:
+        client._idle = TakenAtOnce()
+        try:
+            assert client.get("/small").body == b"small"
+        finally:
+            may_end.set()
+            other.join()
+
+
 def test_blocking_client_closes_connections_that_were_idle_for_too_long(endpoint):
     same = f"http://localhost:{endpoint.port}/small"
     with BlockingClient() as client:

@@ -1,9 +1,9 @@
 """The client without an event loop, over the same core: for scripts and threads.
 
-A client belongs to one thread. It keeps at most one idle connection to each endpoint,
-and at most 100 in all.
+A client keeps at most one idle connection to each endpoint, and at most 100 in all.
 """
 
+import threading
 import time
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
@@ -103,6 +103,9 @@ class BlockingStreamedResponse:
 class BlockingClient(Methods[Pieces, ReceivedResponse]):
     """An HTTP/1.1 client without an event loop; otherwise like `Client`.
 
+    Threads can share a client. Requests at the same time have a connection each, of which one to
+    each endpoint is kept for later requests.
+
     Example:
         >>> with BlockingClient("127.0.0.1:8080") as client:
         ...     client.get("/workloads").text()
@@ -127,6 +130,7 @@ class BlockingClient(Methods[Pieces, ReceivedResponse]):
 
             self._tls = checked(tls, ClientTLS, "tls")
         self._trusted_uids = checked_uids(trusted_uids)
+        self._lock = threading.Lock()  # held while one of these two is used
         self._idle: dict[Endpoint, BlockingConnection] = {}
         self._is_closed = False
 
@@ -141,9 +145,10 @@ class BlockingClient(Methods[Pieces, ReceivedResponse]):
 
     def close(self) -> None:
         """Close idle connections and refuse further requests; a request in progress continues."""
-        self._is_closed = True
-        while self._idle:
-            self._idle.popitem()[1].close()
+        with self._lock:
+            self._is_closed = True
+            while self._idle:
+                self._idle.popitem()[1].close()
 
     def request(
         self,
@@ -217,25 +222,31 @@ class BlockingClient(Methods[Pieces, ReceivedResponse]):
         finally:
             if streamed is not None:
                 streamed._detach()  # noqa: SLF001 - of this module
-            is_kept = not self._is_closed and url.endpoint not in self._idle
-            if is_kept and connection.is_reusable:
-                self._keep(url.endpoint, connection)
-            else:
+            if not (connection.is_reusable and self._keep(url.endpoint, connection)):
                 connection.close()
 
-    def _keep(self, endpoint: Endpoint, connection: BlockingConnection) -> None:
-        """Keep a connection for the next request, and close those that were idle for too long."""
-        connection.mark_idle()
-        self._idle[endpoint] = connection
-        while len(self._idle) > _MAX_IDLE or next(iter(self._idle.values())).has_expired:
-            self._idle.pop(next(iter(self._idle))).close()
+    def _keep(self, endpoint: Endpoint, connection: BlockingConnection) -> bool:
+        """Keep a connection for the next request, and close those that were idle for too long.
+
+        Returns:
+            False if it is not needed: the client was closed or has another one to the endpoint.
+        """
+        with self._lock:
+            if self._is_closed or endpoint in self._idle:
+                return False
+            connection.mark_idle()
+            self._idle[endpoint] = connection
+            while len(self._idle) > _MAX_IDLE or next(iter(self._idle.values())).has_expired:
+                self._idle.pop(next(iter(self._idle))).close()
+            return True
 
     def _take(
         self, endpoint: Endpoint, timeouts: Timeouts, deadline: float | None
     ) -> BlockingConnection:
-        if self._is_closed:
-            raise ConnectFailed(f"not connected to {endpoint}: the client is closed")
-        idle = self._idle.pop(endpoint, None)
+        with self._lock:
+            if self._is_closed:
+                raise ConnectFailed(f"not connected to {endpoint}: the client is closed")
+            idle = self._idle.pop(endpoint, None)
         if idle is not None:
             if idle.is_fresh():
                 return idle
