@@ -516,7 +516,7 @@ def test_image_with_an_unknown_state_raises_value_error():
         FakeCri(images={"x": "there"})
 
 
-# What the runtime is
+# Version and status
 
 
 async def test_runtime_reports_versions_conditions_and_handlers(client, runtime):
@@ -629,7 +629,7 @@ async def test_name_of_a_sandbox_that_failed_is_free_again(client, runtime):
     await client.sandbox()
 
 
-# Dying and coming back
+# Crashes and restarts
 
 
 async def test_crashed_runtime_leaves_containers_running(client, runtime):
@@ -674,7 +674,7 @@ async def test_runtime_restarted_without_its_state_has_no_objects(client, runtim
     await client.running()
 
 
-# What a test sees
+# What a test can observe
 
 
 async def test_calls_are_recorded(client, runtime):

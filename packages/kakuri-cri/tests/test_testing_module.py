@@ -5,7 +5,7 @@ from kakuri_cri import Runtime, RuntimeUnavailable, api
 
 
 async def start_zone(endpoint, directory):
-    """Stand for a program under test, which recovers from a response that was lost."""
+    """Stand in for a program under test, which recovers from a lost response."""
     metadata = api.PodSandboxMetadata(name="my-zone", uid="my-zone", namespace="kakuri")
     config = api.PodSandboxConfig(metadata=metadata, log_directory=str(directory))
     async with Runtime(endpoint) as client:

@@ -362,7 +362,7 @@ async def test_response_lost_by_the_proxy_leaves_the_sandbox(fake):
 
 @contextmanager
 def no_collector():
-    """Turn the collector off; yields what returns the objects that it would have freed."""
+    """Disable the collector; yields a function that returns what it would have freed."""
     gc.collect()
     gc.disable()
 

@@ -1,4 +1,4 @@
-"""A server that a test plays by hand: frames in both directions, and no socket."""
+"""A server that a test scripts: frames in both directions, without a socket."""
 
 import asyncio
 from typing import Any, NamedTuple
@@ -99,7 +99,7 @@ class Peer:
             self.is_closed = True
             asyncio.get_running_loop().call_soon(self.driver.connection_lost, error)
 
-    # What the test looks for.
+    # What the test observes.
 
     def of_kind(self, kind: int, stream: int | None = None) -> list[Frame]:
         return [
@@ -107,7 +107,7 @@ class Peer:
         ]  # fmt: skip
 
     def content(self, stream: int) -> bytes:
-        """Return the content that came on a stream."""
+        """Return the content that arrived on a stream."""
         return b"".join(one.payload for one in self.of_kind(frames.DATA, stream))
 
     @property
@@ -117,7 +117,7 @@ class Peer:
 
 
 class Network:
-    """Stands for `connect`: each connection is a Peer that the test plays.
+    """Stands for `connect`: each connection is a Peer that the test controls.
 
     Attributes:
         peers: the connections so far.

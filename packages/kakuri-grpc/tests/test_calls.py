@@ -119,7 +119,7 @@ def test_server_whose_handler_outlives_it_listens_again_in_another_event_loop(tm
 
 
 async def test_timeout_that_is_infinite_is_none_and_nan_raises_value_error(channel):
-    for _ in range(3):  # the first call connects, and heads that come again are kept
+    for _ in range(3):  # the first call connects, and repeated heads are cached
         response = await channel.call(UNARY, EchoRequest(text="a"), timeout=math.inf)
         assert response == await channel.call(UNARY, EchoRequest(text="a"), timeout=None)
         with pytest.raises(ValueError, match="expected seconds or None as timeout, got NaN"):

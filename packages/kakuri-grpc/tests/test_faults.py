@@ -1,4 +1,4 @@
-"""What servers may do wrong, played frame by frame: each call ends once, and says how."""
+"""Servers that break the protocol, scripted frame by frame: each call ends once, with its error."""
 
 import asyncio
 import random
@@ -116,7 +116,7 @@ async def test_cancelled_close_of_a_channel_that_connects_closes_its_draining_co
     channel, network
 ):
     peer, (call,) = await started(channel, network)
-    network.opening = b""  # no SETTINGS: the next attempt lasts
+    network.opening = b""  # without SETTINGS, the next attempt does not complete
     peer.send(peer.goaway(LAST))
     await network.peer(1)
     closing = asyncio.ensure_future(channel.close())

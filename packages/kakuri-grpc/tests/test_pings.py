@@ -1,4 +1,4 @@
-"""Pings on silent connections, by moving back when the peer was last heard and ending calls late."""
+"""Pings on silent connections, with times that the tests move into the past."""
 
 import asyncio
 
@@ -34,7 +34,7 @@ async def called(monkeypatch):
 
 
 def silent(peer, seconds):
-    """Fire the timer as if nothing had come for some seconds."""
+    """Fire the timer as if nothing had arrived for some seconds."""
     peer.driver.last_received = peer.driver.loop.time() - seconds
     peer.driver._check_silence()
     peer.driver.flush()

@@ -1,4 +1,4 @@
-"""Checks from outside what a core sends, by an account of its own."""
+"""Checks everything that a core sends, with its own record of windows and streams."""
 
 from kakuri_http2._frames import PREFACE
 

@@ -45,7 +45,7 @@ async def connected(tmp_path, handler, *, client=None, server=None):
 
 
 async def echo(exchange):
-    """Respond with the content of the request, as it comes."""
+    """Respond with the content of the request, as it arrives."""
     exchange.respond(200, ((b"x-path", exchange.head.path),))
     while piece := await exchange.read():
         await exchange.send(piece)

@@ -1,4 +1,4 @@
-"""What a peer cannot make this side keep or do: each flood ends with the name of a limit."""
+"""Floods cost this side little memory and work: each ends with the name of a limit."""
 
 import asyncio
 import gc
@@ -228,7 +228,7 @@ def test_content_beyond_the_window_of_a_stream_that_was_reset_ends_the_connectio
     assert events[-1].error.code is ErrorCode.FLOW_CONTROL_ERROR
 
 
-# What looks like a flood and is none.
+# Legitimate traffic that resembles a flood.
 
 
 @pytest.mark.parametrize("role", ROLES)

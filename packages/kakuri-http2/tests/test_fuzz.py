@@ -75,7 +75,7 @@ def test_mutated_header_blocks_decode_equally_or_are_rejected_by_both_libraries(
 
 
 def is_stricter(error: Exception) -> bool:
-    """Return whether an error is about something that the other library lets pass."""
+    """Return whether an error is about something that the other library accepts."""
     return "integer of at most" in str(error) or "size update" in str(error)
 
 
@@ -86,7 +86,7 @@ RESPONSE = block((":status", "200"), ("a", "b"))
 
 
 def some_frame(chance: random.Random, head: bytes) -> bytes:
-    """Return a frame that is mostly in order."""
+    """Return a frame that is valid in most cases."""
     stream = chance.choice([0, 1, 1, 1, 2, 3, 3, 5, 7, 9, 101, (1 << 31) - 1])
     small = chance.choice([0, 1, 2, 100, 65_535, 1 << 20, (1 << 31) - 1, 1 << 31])
     match chance.randrange(13):
@@ -168,7 +168,7 @@ def test_core_stays_within_the_protocol_whatever_its_peer_sends(make):
 
 
 class Program:
-    """A program at one end, which does something at random and keeps account of it."""
+    """A program at one end, which acts at random and records what it does."""
 
     def __init__(self, connection, chance: random.Random) -> None:
         self.connection = connection
@@ -180,7 +180,7 @@ class Program:
         self.wire = b""
 
     def read(self) -> None:
-        """Handle the events that came."""
+        """Handle the events that arrived."""
         while (event := self.connection.next_event()) is not None:
             assert not isinstance(event, ConnectionEnded), event
             if isinstance(event, Data):
@@ -192,7 +192,7 @@ class Program:
                 self.complete.add(event.stream)
 
     def consume(self) -> None:
-        """Return credit for all that came."""
+        """Return credit for all content that arrived."""
         for stream in self.connection._streams.values():
             self.connection.consumed(stream.number, stream.unread)
 

@@ -104,7 +104,7 @@ def test_constraint_in_annotated_is_applied(kind, good, bad):
         if good is not None:
             kakuri_json.decode(good, type=kind)
             kakuri_json.decode(f'{{"field":{good}}}', type=Holder)
-            # A fault elsewhere has the document read again, value by value.
+            # After a fault elsewhere, the document is read again value by value.
             with pytest.raises(ValidationError) as caught:
                 kakuri_json.decode(f'{{"field":{good},"other":"x"}}', type=Holder)
             assert [fault.path for fault in caught.value.faults] == ["$.other"]

@@ -167,7 +167,7 @@ def check_place(error, text):
     before = text[: error.position]
     assert error.line == before.count("\n") + 1
     assert error.column == len(before) - (before.rfind("\n") + 1) + 1
-    # What stands before the place is not refused any earlier.
+    # The text before this position is valid, or only incomplete.
     assert _position(before) in (None, len(before))
 
 

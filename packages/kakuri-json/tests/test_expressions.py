@@ -178,7 +178,7 @@ EXPRESSIONS = st.recursive(
 )
 
 
-# The matcher of these tests tries every way, so an expression of chance may take long.
+# The matcher of these tests tries every way, so a random expression may take long.
 @settings(max_examples=100, deadline=None)
 @given(EXPRESSIONS, st.text("abc,", max_size=8))
 def test_atomic_groups_of_this_interpreter_match_correctly(pattern, text):
@@ -246,7 +246,7 @@ def test_embed_returns_only_patterns_that_cannot_leave_the_string(pattern, insid
         ("a+", math.inf),
         ("(?:){5}(|a)(?:)*(?:){2,}", 1),
         ("a{0}", 0),
-        ("a{}", math.inf),  # re takes the braces for characters
+        ("a{}", math.inf),  # re treats the braces as literals
         ("{}", math.inf),
         ("a|(?:{}b){2}", math.inf),
         ("a{0}{}", math.inf),

@@ -171,7 +171,7 @@ def test_invalid_document_raises_at_the_same_position_as_loads(data):
         with pytest.raises(JSONSyntaxError) as caught:
             events(pieces)
         error = caught.value
-        if "again" not in error.message:  # a key is known to be there again when it is read
+        if "again" not in error.message:  # a duplicate key is reported as soon as it is read
             assert (error.position, error.line, error.column) == (
                 whole.value.position,
                 whole.value.line,

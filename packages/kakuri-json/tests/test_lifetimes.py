@@ -75,7 +75,7 @@ USES = {
 
 @pytest.fixture(scope="module")
 def frozen_heap():
-    """Leave everything that exists out of collections: it takes them ten times as long."""
+    """Exclude the existing objects from collections, which would take ten times as long with them."""
     gc.collect()
     gc.freeze()
     yield
@@ -162,7 +162,7 @@ def test_subclass_and_copy_of_a_class_have_their_own_codecs():
 
 
 def test_attributes_of_a_used_class_can_be_pickled():
-    # As cloudpickle and dill pickle a class of `__main__`: by value, with its attributes.
+    # Pickle a class of `__main__` like cloudpickle and dill: by value, with its attributes.
     @dataclass(frozen=True)
     class Point:
         x: Annotated[int, at.Ge(1)]

@@ -94,7 +94,7 @@ def test_convert_of_value_deeper_than_max_depth_is_rejected():
     assert kakuri_json.convert(nested(4), type=Tree, limits=LIMITS)
     siblings = {"children": [nested(2)] * 20}
     assert kakuri_json.convert(siblings, type=Tree, limits=LIMITS)
-    # Levels that were left do not allow deeper ones.
+    # Values that have ended do not allow others to be deeper.
     for value in (nested(6), {"children": [*[nested(2)] * 5, nested(4)]}):
         with pytest.raises(LimitError) as caught:
             kakuri_json.convert(value, type=Tree, limits=LIMITS)
@@ -150,7 +150,7 @@ def test_large_value_of_the_wrong_kind_is_skipped_in_little_memory():
         peak = tracemalloc.get_traced_memory()[1] - before
     finally:
         tracemalloc.stop()
-    assert peak < 1_000_000  # as lists, 50,000 pairs take four
+    assert peak < 1_000_000  # 50,000 pairs as lists would take 4 MB
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def test_invalid_document_costs_at_most_three_times_a_valid_one(name):
                 kakuri_json.decode(refused, type=refused_by)
         counted.append((calls(accepted_by, accepted), calls(refused_by, refused)))
     (small_accepted, small_refused), (large_accepted, large_refused) = counted
-    # What further 32 KiB of a document cost, where a call for each piece would be thousands, and
-    # what one refusal costs at all.
+    # First the cost of 32 KiB more, which would be thousands of calls if each piece had one; then
+    # the cost of the whole refusal.
     assert large_refused - small_refused <= 3 * (large_accepted - small_accepted) + 2**11
     assert large_refused <= 3 * large_accepted + 20_000

@@ -69,7 +69,7 @@ def documents(draw):
             items = [item.replace("\\n", "-", 1) for item in items]
         if draw(st.booleans()):
             items.append(draw(st.sampled_from(items)))
-    middle = draw(st.integers(0, len(items)))  # the spelling may change in the middle
+    middle = draw(st.integers(0, len(items)))  # the layout may change in the middle
     parts = [draw(separator).join(part) for part in (items[:middle], items[middle:]) if part]
     text = draw(separator).join(parts)
     return kind, f"{{{text}}}" if is_object else f"[{text}]"
@@ -227,12 +227,12 @@ def test_decode_of_list_of_strings_makes_no_call_for_each(name):
         return outcome(lambda: kakuri_json.decode(data, type=list[Text]))
 
     read()
-    # One hundred faults, each with its place, are most of what a refusal costs.
+    # Most of the cost of a refusal is locating its hundred faults.
     assert calls(read) < (25_000 if name == "half refused" else 2000)
 
 
 def test_decode_of_many_short_runs_reads_the_whole_document():
-    # Each run begins anew after a list, so their lengths are doubled again and again.
+    # A new run begins after each list, so the length of a run is doubled from the start again.
     text = "[" + '["ab","cd"],' * 1000 + "1]"
     with pytest.raises(ValidationError, match=r"\$\[1000\]: expected an array"):
         kakuri_json.decode(text, type=list[list[Text]])

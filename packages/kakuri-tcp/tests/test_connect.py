@@ -74,7 +74,7 @@ def test_reason_does_not_depend_on_a_module_that_another_thread_is_importing(mon
 
 
 async def test_connect_to_a_full_backlog_fails_by_timeout():
-    """A listener that never accepts, with a queue for one: the kernel answers no more."""
+    """The listener never accepts, and its queue for one is full, so the kernel does not respond."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)

@@ -151,7 +151,7 @@ async def test_overridden_receive_eof_can_still_write(connection, transport):
     connection.receive_eof = lambda: None
     transport.feed_eof()
     connection.write(b"late")
-    connection.resume_reading()  # must not make the end come twice
+    connection.resume_reading()  # must not report the end twice
     await run_pending()
     assert transport.take() == b"late"
     assert connection.events == ["opened"]

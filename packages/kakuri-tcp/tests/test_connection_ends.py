@@ -55,7 +55,7 @@ def options(request, tmp_path):
 
 
 async def test_peer_that_reads_from_the_kernels_buffer_restarts_the_write_timeout(options):
-    """Its steps are smaller than what has to be free before the kernel takes more of us."""
+    """The peer reads less at a time than has to be free before the kernel accepts more output."""
     endpoint, tls, ca = options
     limits = ServerLimits(write_timeout=1000, idle_timeout=1000)
     made = []

@@ -1,4 +1,4 @@
-"""Sockets whose kernel does not report what is asked of it."""
+"""Sockets about which the kernel does not report what this package asks for."""
 
 import os
 import socket

@@ -20,7 +20,7 @@ MOST_LINES = 20_000
 
 def stream_of(case):
     parts = case.get("parts_latin1") or [[chunk, 1] for chunk in case["chunks_latin1"]]
-    # Of equal lines, a tenth of the longest case shows the same.
+    # A tenth of the longest case shows the same, because its lines are equal.
     return b"".join(
         text.encode("latin-1") * (min(times, MOST_LINES) if text.endswith("\n") else times)
         for text, times in parts
@@ -48,7 +48,7 @@ def test_corpus_of_lines_is_not_empty():
 @pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
 def test_case_decodes_to_the_same_lines_for_every_split(decode, case):
     stream = stream_of(case)
-    # The one thing that ends a line is LF; JSON has none inside but escaped.
+    # Only LF ends a line; inside a JSON document, it is always escaped.
     pieces = stream.split(b"\n")
     expected = [line.removesuffix(b"\r") for line in pieces[:-1]]
     fault = IncompleteLine if pieces[-1] else type(None)

@@ -247,7 +247,7 @@ async def test_wait_after_failures_doubles_up_to_its_limit_and_half_of_it_is_ran
         with pytest.raises(ConnectFailed, match="refused"):
             await client.request(b"a")
     assert set(drawn) == {(0.5, 1)}
-    # What connecting may take is what the wait has left of 0.75 s.
+    # Connecting may take what the wait before it leaves of 0.75 s.
     assert waits == pytest.approx([0.75, 0.73, 0.71, 0.67, 0.59, 0.5, 0.5])
     assert "7 failures" in repr(client)
     await client.close()

@@ -147,7 +147,7 @@ async def test_connection_without_a_reply_is_closed_at_its_stall_timeout(
     assert link.is_closing is is_lost
     if not is_lost:
         link._flush()
-        transport.feed(b"one\n")  # late, and progress all the same
+        transport.feed(b"one\n")  # late, but still progress
         now += 4.99
         link._tick()
         assert not link.is_closing

@@ -42,7 +42,7 @@ with socket.socket() as connected:
 
 @pytest.fixture
 def connecting_as(monkeypatch):
-    """Return a function that sets the user who seems to connect, of what the kernel reports."""
+    """Return a function that sets which user the kernel reports as the connecting one."""
 
     def connecting_as(uid):
         monkeypatch.setattr("kakuri_tcp._user_check.client_user", lambda accepted: uid)

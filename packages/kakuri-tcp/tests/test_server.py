@@ -31,7 +31,7 @@ class Echo(Connection):
 
 
 class Probe(Connection):
-    """A peer that notes what it gets."""
+    """A peer that records what it receives."""
 
     def __init__(self):
         super().__init__()
@@ -137,7 +137,7 @@ async def test_port_in_use_raises_listen_failed():
 
 
 class Busy(Echo):
-    """An Echo that owes its peer something."""
+    """An Echo with pending work for its peer."""
 
     @property
     def is_busy(self):

@@ -32,7 +32,7 @@ class Echo(Connection):
 
 
 class Probe(Connection):
-    """Notes what it gets, in the pieces it came in."""
+    """Records what it receives, piece by piece."""
 
     def __init__(self):
         super().__init__()

@@ -150,7 +150,7 @@ async def test_client_certificate_is_required_and_verified(files):
         async with LineClient(server.endpoint, tls=known) as client:
             assert await client.request(b"a", timeout=5) == b"A"
         async with LineClient(server.endpoint, tls=ClientTLS(ca=files / "ca.pem")) as client:
-            # In TLS 1.3 the client is done with its handshake before the server has refused.
+            # In TLS 1.3, the client completes its handshake before the server can refuse it.
             with pytest.raises((ConnectFailed, RequestLost)):
                 await client.request(b"a", timeout=5)
     assert server.counters.handshakes_failed == 1
@@ -236,7 +236,7 @@ async def test_drain_closes_connections_in_a_handshake(files):
 
 
 async def test_end_of_a_tls_stream_closes_the_connection(files):
-    """Asyncio knows no half-closed TLS: what is answered at once still arrives, nothing later."""
+    """asyncio has no half-closed TLS: immediate replies still arrive, later ones do not."""
     tls = ServerTLS(certificate=files / "server.pem")
 
     async def later(line):

@@ -56,7 +56,7 @@ async def endpoint():
 
 @pytest.fixture
 def listening_as(monkeypatch):
-    """Return a function that sets the user who seems to listen, of what the kernel reports."""
+    """Return a function that sets which user the kernel reports as the listening one."""
 
     def listening_as(uid):
         monkeypatch.setattr(_trusted_servers, "server_user", lambda connected: uid)

@@ -19,10 +19,10 @@ from kakuri_tcp import (
 
 from .users import EACH_CLIENT, EACH_USER, OTHER, with_blocking, with_connect, with_line_client
 
-# The server sees the same user, and would turn it away.
+# The server sees the same user, and would refuse it.
 ANYBODY = LocalAccess(mode=0o666)
 
-# Binds, becomes the user, listens: the kernel notes who called listen().
+# Binds, becomes the user, listens: the kernel records who called listen().
 LISTENER = """
 import os, socket, sys
 listener = socket.socket(socket.AF_UNIX)
@@ -44,7 +44,7 @@ async def endpoint(tmp_path):
 
 @pytest.fixture
 def listening_as(monkeypatch):
-    """Return a function that sets the user who seems to listen, of what system calls report."""
+    """Return a function that sets which user system calls report as the listening one."""
 
     def listening_as(uid):
         monkeypatch.setattr(_trusted_servers, "unix_credentials", lambda connected: (1, uid, uid))

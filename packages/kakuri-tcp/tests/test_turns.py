@@ -112,7 +112,7 @@ async def test_one_turn_of_the_loop_takes_no_longer_than_the_turn_time_and_a_sli
 
 @pytest.mark.parametrize("size", [0, 262_144])
 async def test_cheap_request_passes_expensive_ones_after_at_most_one_of_them(turns, size):
-    """As many connections as it likes may have large requests that arrive in the same moment."""
+    """Any number of connections may have large requests that arrive at the same moment."""
     log = []
     for _ in range(90):
         turns.process(Job(turns, [0.05] * 5, size=size, log=log))
@@ -126,7 +126,7 @@ async def test_cheap_request_passes_expensive_ones_after_at_most_one_of_them(tur
 
 
 async def test_connection_with_frequent_cheap_requests_stays_ahead_of_floods(turns):
-    """An ordinary client asks more in the end than a flood has used of one slice."""
+    """In the end, an ordinary client has used more time than a flood used of one slice."""
     log = []
     for _ in range(250):
         turns.process(Job(turns, [0.001] * 1000, log=log))

@@ -101,7 +101,7 @@ def test_hpack_block_that_is_not_valid_raises_hpack_error(case):
 
 @pytest.mark.parametrize("path", FRAMES, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_frame_of_the_suite_is_read(path):
-    """Frames are read as they say, on a stream that is open; faulty ones end stream or connection."""
+    """Valid frames are read on an open stream; faulty ones end the stream or the connection."""
     case = json.loads(path.read_text())
     data = bytes.fromhex(case["wire"])
     connection = ServerConnection(Limits(stream_window=1 << 20))
@@ -118,7 +118,7 @@ def test_frame_of_the_suite_is_read(path):
     if case["error"]:
         assert codes & set(case["error"])
     elif case["frame"]["type"] in (4, 6, 7, 8):
-        assert not connection.is_over or codes  # what opens nothing here may end it by its content
+        assert not connection.is_over or codes  # such a frame may still break the protocol here
 
 
 # Clients.
@@ -169,7 +169,7 @@ def test_client_scenario_ends_as_the_suite_expects(case, cuts):
     sent = connection.data_to_send()
     data = b"".join(written(one, stream) for one in case["server_sends"])
     if len(data) > 500_000 and cuts == "bytes":
-        cuts = "random"  # single bytes of a flood say no more and take seconds
+        cuts = "random"  # a flood in single bytes takes seconds and shows nothing more
     events = feed(connection, data, cuts)
     if "tcp_close" in kinds:
         connection.receive_eof()

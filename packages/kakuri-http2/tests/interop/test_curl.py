@@ -1,7 +1,7 @@
 """curl's client against our server.
 
-curl 7.88, which Debian 12 has, fails when it uses a connection again that it opened with prior
-knowledge, also with nghttpd; so each command here makes one request.
+curl 7.88, which Debian 12 has, can't reuse a connection that it opened with prior
+knowledge, nor can it with nghttpd; so each command here makes one request.
 """
 
 import hashlib
