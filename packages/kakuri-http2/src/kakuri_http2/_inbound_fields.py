@@ -35,7 +35,8 @@ class InboundFields(InboundContent):
         self._block_flags = 0
         self._block: list[bytes] = []
         self._block_size = 0
-        self._heads: dict[int, tuple[Fields, Head]] = {}
+        # A cache of heads that were checked, by the id of the fields, which HPACK's decoder caches.
+        self._received_heads: dict[int, tuple[Fields, Head]] = {}
         self._untrimmed: frozenset[bytes] = frozenset()
 
     def _receive_headers(self, flags: int, number: int, payload: bytes) -> None:
@@ -99,15 +100,15 @@ class InboundFields(InboundContent):
 
     def _checked_head(self, fields: Fields, size: int) -> Head:
         """Check the fields of a block, unless the decoder has cached them."""
-        known = self._heads.get(id(fields))
+        known = self._received_heads.get(id(fields))
         if known is not None and known[0] is fields:
             return known[1]
         head = check_fields(fields, self._untrimmed)
         if size > _MAX_CACHED_BLOCK:
             return head
-        if len(self._heads) >= _MAX_CACHED_HEADS:
-            self._heads.clear()
-        self._heads[id(fields)] = fields, head
+        if len(self._received_heads) >= _MAX_CACHED_HEADS:
+            self._received_heads.clear()
+        self._received_heads[id(fields)] = fields, head
         return head
 
     def _stream_of_headers(self, number: int) -> Stream | None:

@@ -61,19 +61,20 @@ class Outbound:
         self._ready: deque[Stream] = deque()  # streams that have something queued
         self._blocked: deque[Stream] = deque()  # those that only the connection's window blocks
         self._queued = 0  # bytes of content in the queues of all streams
-        self._room = OUTPUT_AT_ONCE
+        self._room = OUTPUT_AT_ONCE  # bytes of content that `_out` may still take
         self._due_updates = 0  # WINDOW_UPDATE frames that our content justifies
         self._unsent_ends: set[int] = set()  # streams whose last frame of this side is in _out
-        self._send_window = DEFAULT_WINDOW
+        self._send_window = DEFAULT_WINDOW  # of the connection; each stream has its own
+        # The settings of the peer.
         self._peer_frame_size = frames.MIN_FRAME_SIZE
         self._peer_window = DEFAULT_WINDOW
         self._peer_header_list = LARGEST_HEADER_LIST
-        self._idle_frames = 0
+        # The number of received frames since the last one that made progress.
+        self._idle_frames = self._settings_frames = 0
         self._is_over = False
-        self._settings_frames = 0
         # The number of streams that were reset, minus those that completed.
         self._peer_resets = self._own_resets = 0
-        self._checked: dict[Fields, Head] = {}
+        self._sent_heads: dict[Fields, Head] = {}  # a cache of heads that were checked
 
     def _new_stream(self, number: int, receiver: Receiver | None = None) -> Stream:
         stream = Stream(
@@ -174,7 +175,7 @@ class Outbound:
 
     def _checked_fields(self, fields: Fields) -> Head:
         """Check fields before they are sent; recently sent ones are known to be valid."""
-        head = self._checked.get(fields)
+        head = self._sent_heads.get(fields)
         if head is None:
             try:
                 head = check_fields(fields)
@@ -182,9 +183,9 @@ class Outbound:
                 raise LocalProtocolError(str(error)) from error
             except TypeError as error:
                 raise TypeError(f"expected bytes in all fields, got {fields!r:.200}") from error
-            if len(self._checked) >= _MAX_CACHED_HEADS:
-                self._checked.clear()
-            self._checked[fields] = head
+            if len(self._sent_heads) >= _MAX_CACHED_HEADS:
+                self._sent_heads.clear()
+            self._sent_heads[fields] = head
         return head
 
     # What leaves.
