@@ -511,5 +511,5 @@ def test_number_of_cached_heads_is_bounded():
         server.send(Response(stream, 200, ((b"number", b"%d" % number),), end=True))
         client.receive_data(server.data_to_send())
     for connection in (client, server):
-        assert 0 < len(connection._checked) <= 64
-        assert 0 < len(connection._heads) <= 64
+        assert 0 < len(connection._sent_heads) <= 64
+        assert 0 < len(connection._received_heads) <= 64
