@@ -836,6 +836,26 @@ async def test_idle_writer_reports_that_the_disk_is_full_and_has_room_again(
             assert writer.error is None
 
 
+async def test_store_whose_disk_hangs_accepts_no_changes_until_it_answers(
+    registry, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(_store_probe, "PROBE_SECONDS", 0.01)
+    with closing(SQLiteStore(tmp_path / "db")) as store:
+        store.load()
+        write, answers = store.write, threading.Event()
+        async with StoreWriter(registry, store) as writer:
+            registry.register(workload("running"), now=0)
+            await writer.saved("running")
+            monkeypatch.setattr(store, "write", lambda changes: answers.wait(20) and write(changes))
+            registry.update("running", Run(WorkloadState.RUNNING), now=0)
+            assert writer.durability("running") is Durability.PENDING
+            await until(lambda: "has not answered for at least" in str(writer.error))
+            assert writer.durability("running") is Durability.BLOCKED
+            answers.set()
+            await until(lambda: writer.error is None)
+            assert writer.durability("running") is Durability.SAVED
+
+
 async def test_probe_of_a_store_that_failed_does_not_report_that_it_accepts_new_workloads(
     registry, tmp_path, monkeypatch
 ):

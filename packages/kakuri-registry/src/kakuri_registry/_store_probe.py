@@ -1,12 +1,13 @@
 """A periodic check of whether a store accepts changes and new workloads.
 
-Without it, an idle store would not notice that the disk is full or that its files were deleted.
+Without it, an idle store would not notice that the disk is full or that its files were deleted, and
+no store that its disk hangs.
 """
 
 import asyncio
 from collections.abc import Callable
 
-from kakuri_registry._errors import StoreError, StoreFull, store_error
+from kakuri_registry._errors import StoreError, StoreFailed, StoreFull, store_error
 from kakuri_registry._store import Store
 from kakuri_registry._writer_thread import reporting
 
@@ -22,6 +23,8 @@ class StoreProbe:
         submit: Runs a function on the thread that writes to the store.
         on_probed: Called on the event loop with two errors, each None if there is none: why the
             store accepts no changes at all, and why it accepts no new workloads.
+        on_stalled: Called on the event loop with an error if the previous probe, or the write
+            before it, has not ended when the next one is due.
     """
 
     def __init__(
@@ -29,10 +32,13 @@ class StoreProbe:
         store: Store,
         submit: Callable[[Callable[[], None]], None],
         on_probed: Callable[[StoreError | None, StoreFull | None], None],
+        on_stalled: Callable[[StoreError], None],
     ) -> None:
         self._store = store
         self._submit = submit
         self._on_probed = on_probed
+        self._on_stalled = on_stalled
+        self._is_probing = False
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         if not store.is_nonblocking:  # a store in memory has no files
@@ -48,9 +54,15 @@ class StoreProbe:
 
     def _begin(self) -> None:
         self._schedule()
+        if self._is_probing:
+            seconds = f"{PROBE_SECONDS:g} s"
+            self._on_stalled(StoreFailed(f"the disk has not answered for at least {seconds}"))
+            return
         self._submit(reporting(self._loop, self._store.check_room, self._report))
+        self._is_probing = True
 
     def _report(self, _result: None, error: BaseException | None) -> None:
+        self._is_probing = False
         if isinstance(error, StoreFull):
             self._on_probed(None, error)
         else:

@@ -110,7 +110,7 @@ class StoreWriter:
         self._tombstones = StoredTombstones(store, self._submit)
         if not self._journal_writer.write_through(registry):
             registry.subscribe(self._add)
-        self._probe = StoreProbe(store, self._submit, self._end_probe)
+        self._probe = StoreProbe(store, self._submit, self._end_probe, self._stall)
 
     @property
     def error(self) -> StoreError | None:
@@ -371,6 +371,9 @@ class StoreWriter:
             refused = self._registration_error
             if error is None and not isinstance(refused, StoreFailed):
                 self._registration_error = log_change("new workloads", refused, full)
+
+    def _stall(self, error: StoreError) -> None:
+        self._error = log_change("changes", self._error, error)
 
     def _unregister(self, workload_id: str) -> None:
         if workload_id in self._registry:
