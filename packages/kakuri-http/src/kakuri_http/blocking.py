@@ -103,8 +103,8 @@ class BlockingStreamedResponse:
 class BlockingClient(Methods[Pieces, ReceivedResponse]):
     """An HTTP/1.1 client without an event loop; otherwise like `Client`.
 
-    Threads can share a client. Requests at the same time have a connection each, of which one to
-    each endpoint is kept for later requests.
+    Threads can share a client. Concurrent requests use separate connections; afterwards, one
+    connection to each endpoint is kept for later requests.
 
     Example:
         >>> with BlockingClient("127.0.0.1:8080") as client:
@@ -130,7 +130,7 @@ class BlockingClient(Methods[Pieces, ReceivedResponse]):
 
             self._tls = checked(tls, ClientTLS, "tls")
         self._trusted_uids = checked_uids(trusted_uids)
-        self._lock = threading.Lock()  # held while one of these two is used
+        self._lock = threading.Lock()  # guards the two attributes below
         self._idle: dict[Endpoint, BlockingConnection] = {}
         self._is_closed = False
 

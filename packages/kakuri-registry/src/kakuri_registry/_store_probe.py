@@ -1,7 +1,7 @@
 """A periodic check of whether a store accepts changes and new workloads.
 
 Without it, an idle store would not notice that the disk is full or that its files were deleted, and
-no store that its disk hangs.
+a writer would not notice that the disk hangs.
 """
 
 import asyncio
