@@ -81,7 +81,7 @@ def test_restart_ends_the_run_and_begins_the_next(workload):
     until(lambda: json.loads(curl(workload).body), expected)
 
 
-def test_write_with_another_version_is_412_and_with_the_present_one_is_done(workload):
+def test_write_with_another_version_is_412_and_with_the_current_one_is_done(workload):
     shown = curl(f"{workload}?spec")
     details = json.loads(shown.body)
     tag = shown.headers["etag"]

@@ -40,7 +40,7 @@ def test_end_while_a_daemon_is_down_is_reported_afterwards(system, victim):
 
 
 @pytest.mark.parametrize("delay", range(6))
-def test_starts_under_way_when_a_daemon_is_killed_create_one_zone_each(system, victim, delay):
+def test_starts_in_progress_when_a_daemon_is_killed_create_one_zone_each(system, victim, delay):
     """Kill while starts are under way; later in each round."""
     names = [f"start-{number}" for number in range(3)]
     for name in names:
@@ -59,7 +59,7 @@ def test_starts_under_way_when_a_daemon_is_killed_create_one_zone_each(system, v
     await_that("nothing left", lambda: system.ctr("containers", "ls", "-q") == "")
 
 
-def test_removals_under_way_when_a_daemon_is_killed_are_completed(system, victim):
+def test_removals_in_progress_when_a_daemon_is_killed_are_completed(system, victim):
     names = [f"remove-{number}" for number in range(3)]
     for name in names:
         system.run(name, *IDLE)
@@ -73,7 +73,7 @@ def test_removals_under_way_when_a_daemon_is_killed_are_completed(system, victim
     assert system.log_directories() == []
 
 
-def test_pull_under_way_is_continued_after_kills(system):
+def test_pull_in_progress_is_continued_after_kills(system):
     system.node.pause_registry()
     try:
         system.submit("pulled", image="library/nginx:latest")

@@ -14,7 +14,7 @@ def kill_all(system):
 
 
 @pytest.mark.parametrize("moment", range(6))
-def test_start_under_way_is_continued_after_all_zone_daemons_died(system, moment):
+def test_start_in_progress_is_continued_after_all_zone_daemons_died(system, moment):
     """The runtime's calls that are under way end with their caller, StartContainer for one."""
     system.run("starting", *IDLE)
     for _ in range(moment * 4):

@@ -624,7 +624,7 @@ async def test_node_reports_what_its_store_refuses(registry, runtime, capacity):
     await writer.close()
 
 
-async def test_only_the_last_quiet_logs_are_remembered(
+async def test_only_the_latest_quiet_logs_are_remembered(
     agent, registry, runtime, until_idle, monkeypatch
 ):
     monkeypatch.setattr(workload_logs, "MAX_QUIET", 2)

@@ -26,7 +26,7 @@ def node(tmp_path, cri):
     return CriNode(tmp_path, cri)
 
 
-async def test_workload_runs_is_read_stopped_and_removed(node):
+async def test_workload_is_started_read_stopped_and_removed(node):
     async with node.agent() as client:
         await run(client)
         status = await reached(client, State.RUNNING)

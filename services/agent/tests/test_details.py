@@ -80,7 +80,7 @@ async def test_long_message_of_an_ended_workload_leaves_room_for_the_error(
     assert message.endswith("; its zone can't be stopped or removed: RemovePodSandbox: busy")
 
 
-async def test_status_with_details_has_the_isolation_of_the_present_run(agent, runtime, until_idle):
+async def test_status_with_details_has_the_isolation_of_the_current_run(agent, runtime, until_idle):
     isolation = Isolation(handler="edera", checked_at=7.5)
     agent.handle(StartWorkload(workload(restart_policy=RestartPolicy.ALWAYS)))
     runtime.change(RUNNING, isolation=isolation)
@@ -95,7 +95,7 @@ async def test_status_with_details_has_the_isolation_of_the_present_run(agent, r
     assert agent.handle(GetStatus("wl-1", detail=True)).isolation is None
 
 
-async def test_status_with_details_has_the_pulled_bytes_of_the_present_attempt(
+async def test_status_with_details_has_the_pulled_bytes_of_the_current_attempt(
     agent, runtime, until_idle
 ):
     agent.handle(StartWorkload(workload(restart_policy=RestartPolicy.ALWAYS)))

@@ -77,7 +77,7 @@ async def test_rerun_of_a_running_workload_returns_its_status(running, runtime, 
     assert runtime.commands == []
 
 
-async def test_restart_stops_the_present_run_and_then_starts_the_next(
+async def test_restart_stops_the_current_run_and_then_starts_the_next(
     running, runtime, registry, until_idle
 ):
     reply = running.handle(RestartWorkload("wl-1", 7))

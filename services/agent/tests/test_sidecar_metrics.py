@@ -67,14 +67,14 @@ async def test_answer_over_the_limit_is_a_fault(sidecar, monkeypatch):
         await zones.metrics()
 
 
-async def test_sidecar_that_is_away_leaves_only_the_availability_of_the_runtime(tmp_path):
+async def test_unreachable_sidecar_leaves_only_the_metric_of_the_runtimes_availability(tmp_path):
     runtime = ZoneRuntime(SidecarZones(Endpoint.parse(f"unix:{tmp_path / 'none.sock'}")))
     (family,) = await runtime.metrics()
     assert (family.name, family.values) == ("kakuri_runtime_available", [0.0])
     await runtime.close()
 
 
-async def test_sidecar_that_takes_too_long_leaves_only_the_availability_of_the_runtime(
+async def test_slow_sidecar_leaves_only_the_metric_of_the_runtimes_availability(
     sidecar, monkeypatch
 ):
     monkeypatch.setattr("kakuri_agent.runtimes._zone_runtime.METRICS_SECONDS", 0)

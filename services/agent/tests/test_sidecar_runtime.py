@@ -584,7 +584,7 @@ async def test_stop_that_continues_after_it_was_replaced_is_not_reported(until_i
 
 
 @pytest.mark.usefixtures("reports_at_once")
-async def test_report_of_a_failed_stop_that_then_goes_normally_is_withdrawn_once(
+async def test_report_of_a_failed_stop_is_withdrawn_once_when_the_stop_proceeds(
     runtime, sidecar, watcher, monkeypatch
 ):
     monkeypatch.setattr(_end_failures, "NORMAL_SECONDS", 0.05)
@@ -609,7 +609,7 @@ async def test_report_of_a_failed_stop_that_then_goes_normally_is_withdrawn_once
 
 
 @pytest.mark.usefixtures("reports_at_once")
-async def test_report_is_withdrawn_if_the_stop_goes_normally_after_an_outage(
+async def test_report_is_withdrawn_if_the_stop_proceeds_after_an_outage(
     runtime, sidecar, monkeypatch
 ):
     monkeypatch.setattr(_end_failures, "NORMAL_SECONDS", 0.2)
@@ -638,7 +638,7 @@ async def test_removal_that_replaces_a_failing_stop_removes_its_report(runtime, 
 
 
 @pytest.mark.usefixtures("reports_at_once")
-async def test_stop_with_ever_new_errors_is_reported_a_few_times(
+async def test_stop_with_many_different_errors_reports_only_the_first_ones(
     runtime, sidecar, watcher, monkeypatch
 ):
     monkeypatch.setattr(_end_failures, "MAX_REPORTED_ERRORS", 2)

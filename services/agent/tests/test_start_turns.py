@@ -106,7 +106,7 @@ def test_start_that_waits_for_others_does_not_time_out_meanwhile(monkeypatch):
     assert states == {"z0": RUNNING, "z1": RUNNING, "z2": RUNNING}
 
 
-def test_workload_whose_start_takes_too_long_in_its_turn_becomes_failed(monkeypatch):
+def test_start_that_exceeds_its_timeout_once_its_turn_has_come_fails_the_workload(monkeypatch):
     monkeypatch.setattr(_node_zones, "MAX_STARTS", 1)
     states = in_virtual_time(states_after(1300, NodeZones(SlowNode(700), {}), starts=2))
     assert states == {"z0": FAILED, "z1": FAILED}
@@ -129,7 +129,7 @@ class StuckNode(SlowNode):
 
 
 @pytest.mark.parametrize("attempts", [(0, 1), (0, 1, 0)])
-def test_start_of_a_later_attempt_replaces_an_earlier_one_that_was_not_answered(attempts):
+def test_start_of_a_later_attempt_replaces_an_unanswered_earlier_one(attempts):
     async def work():
         observer = StateObserver()
         observer.runtime = runtime = ZoneRuntime(NodeZones(StuckNode(1), {}))
@@ -149,7 +149,7 @@ def test_start_of_a_later_attempt_replaces_an_earlier_one_that_was_not_answered(
     ("outage_seconds", "start_seconds", "state"),
     [(560, 0, RUNNING), (620, 0, FAILED), (300, 280, RUNNING), (300, 320, FAILED)],
 )
-def test_outage_while_a_start_waits_for_its_turn_is_part_of_its_limit(
+def test_outage_while_a_start_waits_for_its_turn_counts_toward_its_timeout(
     outage_seconds, start_seconds, state
 ):
     zones = BusyZones(FailingNode(start_seconds, outage_seconds), {})

@@ -74,7 +74,7 @@ async def test_spec_of_another_zone_of_the_same_id_is_fetched_again(found):
     assert specs.take(LISTED) is SPEC
 
 
-async def test_zone_without_a_readable_spec_is_asked_for_again(found):
+async def test_zone_without_a_readable_spec_is_fetched_again(found):
     runtime = Runtime(LISTED, LISTED, RuntimeUnavailable("away"), KNOWN)
     specs = specs_of(runtime, found)
     with capture_logs() as logged:
@@ -177,7 +177,7 @@ class Observer:
         pass
 
 
-async def test_spec_of_a_zone_that_is_gone_before_it_is_taken_is_forgotten():
+async def test_spec_of_a_zone_removed_before_it_is_taken_is_forgotten():
     zones = ListedZones()
     runtime = ZoneRuntime(zones)
     runtime.attach(Observer())

@@ -542,7 +542,7 @@ def test_events_end_with_the_newest_at_their_beginning(kakuri, monkeypatch):
     assert kakuri("events").out.splitlines() == LINES
 
 
-def test_gap_without_an_oldest_index_continues_with_the_present_state(quick, capsys):
+def test_gap_without_an_oldest_index_continues_with_the_current_states(quick, capsys):
     api = Streams([{"type": "gap"}], [{"type": "stop"}])
     assert indexes(quick, api, "7") == [0]
     assert api.queries == [{"after": "7"}, {}]

@@ -165,7 +165,7 @@ def test_changes_pauses_between_requests_to_a_server_that_does_not_wait(clock, p
     assert pauses == [0.1] * 2
 
 
-def test_state_that_is_not_reached_in_time_is_an_error_with_the_present_one(clock):
+def test_state_not_reached_in_time_is_an_error_with_the_current_state(clock):
     api = ScriptedAPI(clock, Response(reason="Pulling"), seconds=10.0)
     with pytest.raises(CommandError, match=r"^after 10 s, still running, Pulling$") as caught:
         await_state(api, "a", Response(), is_stopped, 10)

@@ -68,7 +68,7 @@ async def test_latest_events_begin_with_the_oldest_that_is_kept():
     assert await indexes(Journal(*range(1, 101), oldest=95), 100, 50) == [96, 97, 98, 99, 100]
 
 
-async def test_latest_events_of_none_asks_for_nothing():
+async def test_latest_events_with_a_count_of_zero_sends_no_request():
     journal = Journal(1, 2, 3)
     assert await indexes(journal, 3, 0) == []
     assert await indexes(journal, 0, 5) == []

@@ -235,7 +235,7 @@ async def test_server_sent_events_have_the_same_documents(client, journal):
             assert await sent.line() == b""
 
 
-async def test_stream_without_an_index_begins_with_the_present_states(client, journal):
+async def test_stream_without_an_index_begins_with_the_current_states(client, journal):
     journal.move(7)
     journal.put("a", 3)
     journal.put("b", 9)  # it changed while the states were listed
@@ -257,7 +257,7 @@ async def test_stream_without_an_index_begins_with_the_present_states(client, jo
         assert [(await stream.json())["index"] for _ in range(2)] == [10, 11]
 
 
-async def test_stream_with_a_tail_has_the_latest_events_before_the_present_states(client, journal):
+async def test_stream_with_a_tail_has_the_latest_events_before_the_current_states(client, journal):
     for _ in range(5):
         journal.add("a")
     journal.put("a", 5)
@@ -483,7 +483,7 @@ async def test_lost_events_end_a_stream_with_a_gap(client, journal):
         assert (await stream.json())["index"] == 10
 
 
-async def test_store_in_place_of_another_ends_a_stream_with_a_gap(client, journal):
+async def test_replaced_store_ends_a_stream_with_a_gap(client, journal):
     journal.store_id = "a" * 32
     async with stream_of(client) as stream:
         journal.add()
@@ -528,7 +528,7 @@ async def test_index_of_a_replaced_store_is_410(client, journal, compacted):
 
 
 @pytest.mark.parametrize("present", ["a" * 32, None])
-async def test_index_of_the_present_store_continues(client, journal, present):
+async def test_index_of_the_current_store_continues_the_stream(client, journal, present):
     journal.store_id = present
     journal.add(index=70)
     async with stream_of(client, f"?after=7&store_id={'a' * 32}") as stream:

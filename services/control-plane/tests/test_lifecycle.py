@@ -164,7 +164,7 @@ async def test_version_of_if_match_is_checked_by_the_agent(method, path, request
 
 
 @WRITES
-async def test_if_match_with_several_tags_expects_the_present_one(method, path, request_of):
+async def test_if_match_with_several_tags_expects_the_current_version(method, path, request_of):
     async with api(STOPPING) as call:
         condition = 'W/"7", "7", "9", "x"'
         assert (await call(method, f"/workloads/a{path}", if_match=condition))[0] < 300

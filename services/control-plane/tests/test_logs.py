@@ -664,7 +664,7 @@ async def test_selected_records_are_requested_and_sent_in_the_requested_form():
 
 
 @pytest.mark.parametrize("query", ["", "&follow"])
-async def test_pieces_without_selected_records_are_read_over_to_the_end(query):
+async def test_pieces_without_selected_records_are_skipped_up_to_the_end(query):
     def answer(request):
         index = int(request.after or 0)
         data = as_records(b"found") if index == 400 else b""

@@ -329,7 +329,7 @@ async def test_scrape_beyond_the_limit_is_503():
         assert (await plane.client.get(url)).status == 200
 
 
-async def test_scrape_that_is_read_too_slowly_is_cut_off_and_leaves_its_place(monkeypatch):
+async def test_scrape_that_is_read_too_slowly_is_cut_off_and_frees_its_slot(monkeypatch):
     monkeypatch.setattr(_metrics, "READING_SECONDS", 0.0)
     monkeypatch.setattr(_metrics, "MAX_SCRAPES", 1)
     request = Request("GET", "/metrics", Headers())
@@ -350,7 +350,7 @@ async def test_scrape_that_is_read_too_slowly_is_cut_off_and_leaves_its_place(mo
         metrics.close()
 
 
-async def test_scrapes_of_one_user_leave_a_place_for_another(monkeypatch):
+async def test_scrapes_of_one_user_leave_a_slot_for_another(monkeypatch):
     monkeypatch.setattr(_metrics, "MAX_SCRAPES", 2)
 
     def scrape(uid):

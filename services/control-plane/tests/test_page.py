@@ -107,7 +107,7 @@ def test_policy_allows_only_this_server_and_no_text_as_html():
     }
 
 
-def test_files_of_the_page_have_sixty_kilobytes_together():
+def test_files_of_the_page_fit_into_sixty_kilobytes():
     found = list(PAGE.iterdir())
     assert {each.name for each in found} == set(assets())
     assert 6 <= sum(each.name.endswith(".js") for each in found) <= 8
@@ -164,7 +164,7 @@ async def test_path_outside_the_directory_finds_no_file(name):
         assert (await get(call, f"/ui/{name}")).status in {400, 404}
 
 
-async def test_change_of_a_page_of_this_origin_needs_the_mark_and_curl_does_not():
+async def test_change_by_a_page_of_this_origin_needs_kakuri_request_and_curl_does_not():
     async with api(lambda request: Status("wl-1", State.PENDING)) as call:
         host = str(call.endpoint)
         page = {"origin": f"http://{host}", "sec_fetch_site": "same-origin"}

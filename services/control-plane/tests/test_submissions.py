@@ -80,7 +80,7 @@ async def test_default_class_is_not_remembered_before_the_runtime_reported_its_h
         assert (await call("POST", "/workloads", SHORT))[1]["runtime_class"] == "gvisor"
 
 
-async def test_default_class_that_the_agent_has_lost_is_replaced_by_its_present_one():
+async def test_default_class_that_the_agent_has_lost_is_replaced_by_its_current_one():
     classes = ["machine"]
 
     def reply(request):

@@ -235,7 +235,7 @@ def test_worker_is_reached_by_another_although_its_socket_has_no_file(monkeypatc
             each.listening.close()
 
 
-def test_workers_without_a_directory_do_without_one_another(monkeypatch):
+def test_workers_without_a_temporary_directory_run_without_peers(monkeypatch):
     monkeypatch.setattr(tempfile, "TemporaryDirectory", failing)
     with capture_logs() as logs, peer_sockets(2) as sockets:
         assert sockets.for_worker(1) == ({}, [])
@@ -280,9 +280,7 @@ async def test_worker_that_gets_no_descriptors_is_an_error_and_leaves_no_process
     assert not has_child_process()
 
 
-async def test_worker_that_cannot_be_replaced_for_want_of_descriptors_is_retried(
-    command, monkeypatch
-):
+async def test_replacement_of_a_worker_is_retried_while_no_descriptor_is_free(command, monkeypatch):
     command("print('listening on something', flush=True); raise SystemExit(3)")
     monkeypatch.setattr(_workers, "MIN_DELAY", 0.001)
     pipe, calls, retried = os.pipe, [], asyncio.Event()

@@ -101,7 +101,7 @@ async def test_no_image_is_removed_while_disk_use_is_between_the_thresholds(node
     assert await collected(node, node.collector()) == ["a:1", "b:1"]
 
 
-async def test_high_threshold_of_100_percent_turns_collection_for_room_off(node):
+async def test_high_threshold_of_100_percent_turns_off_removal_for_lack_of_space(node):
     node.add("a:1")
     node.others = 900 * MEBIBYTE
     assert await collected(node, node.collector(high=100)) == ["a:1"]
@@ -131,7 +131,7 @@ async def test_containers_are_listed_by_zone_when_the_whole_list_is_refused(node
     assert node.names == ["used:1"]
 
 
-async def test_image_of_a_start_under_way_is_never_removed(node):
+async def test_image_of_a_start_in_progress_is_never_removed(node):
     node.add("a:1")
     node.others = 850 * MEBIBYTE
     collector = node.collector()

@@ -136,7 +136,7 @@ async def test_moved_tag_is_pulled_again(runtime, images):
     assert (await ensure(images, "app", MISSING)) == after
 
 
-async def test_image_of_the_node_runs_without_policy_while_the_registry_is_unreachable(
+async def test_image_on_the_node_runs_without_policy_while_the_registry_is_unreachable(
     runtime, images
 ):
     runtime.images.set("app:latest", FakeImage(state="present"))

@@ -143,7 +143,7 @@ def test_container_in_an_unknown_state_is_a_failed_zone():
 
 
 @pytest.mark.parametrize(("message", "reported"), [("", END_UNKNOWN), ("lost", "lost")])
-def test_end_of_which_the_runtime_knows_nothing_has_a_message(message, reported):
+def test_end_that_the_runtime_does_not_know_has_a_message(message, reported):
     ended = container(
         api.ContainerState.CONTAINER_EXITED,
         started_at=SECOND,

@@ -185,7 +185,9 @@ def test_cgroup_parent_is_an_absolute_path(settings, path):
 
 
 @pytest.mark.parametrize("path", ["", "a", "a/b", "/a/..", "/../a", "..", "/a\0b"])
-def test_cgroup_parent_that_leaves_its_place_raises_bad_parameter(settings, path):
+def test_cgroup_parent_that_is_not_an_absolute_path_below_the_root_raises_bad_parameter(
+    settings, path
+):
     with pytest.raises(click.BadParameter, match="below the cgroup root"):
         settings("--cgroup-parent", path)
 

@@ -86,7 +86,7 @@ async def test_runtime_without_statistics_is_not_available(runtime, node, stats)
     assert not stats.is_available
 
 
-async def test_container_statistics_fill_in_for_a_runtime_without_those_of_sandboxes(
+async def test_container_statistics_replace_those_of_sandboxes_where_they_are_missing(
     runtime, node, stats
 ):
     runtime.unimplemented |= {"ListPodSandboxStats", "PodSandboxStats"}
