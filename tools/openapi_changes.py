@@ -43,7 +43,7 @@ def changes(old: dict[str, Any], new: dict[str, Any]) -> list[Change]:
 
     Args:
         old: The document that clients were written for.
-        new: The present one.
+        new: The current one.
     """
     return list(dict.fromkeys(_Comparison(old, new).paths()))
 

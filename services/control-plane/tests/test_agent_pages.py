@@ -12,7 +12,7 @@ from kakuri_control_plane._event_hub import TooManyStreams
 from kakuri_control_plane._event_streams import EventStreams
 from kakuri_control_plane._event_tail import latest_events
 from kakuri_control_plane._event_views import EventFilter
-from kakuri_control_plane._problems import streams_problem
+from kakuri_control_plane._problems import PROBLEMS
 from kakuri_control_plane._queries import EventQuery
 from kakuri_control_plane._slots import Slot
 from kakuri_http import Headers, Request, ResponseAborted
@@ -186,7 +186,7 @@ async def test_stream_without_a_turn_in_time_is_503_before_its_first_byte(
     for query in ({"after": "now", "tail": 1}, {"after": 0}):
         with pytest.raises(TooManyStreams) as caught:
             await text_of(streams, **query)
-        response = streams_problem(caught.value)
+        response = PROBLEMS[TooManyStreams](caught.value)
         assert (response.status, response.headers.get("retry-after")) == (503, "1")
         assert json.loads(response.body)["code"] == "too_many_streams"
     agent.answers.set()

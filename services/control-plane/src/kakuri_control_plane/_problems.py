@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from kakuri_daemon.api import document_problem
@@ -153,34 +154,24 @@ def content_problem(error: UnsupportedContent) -> Response:
     return problem(415, code="unsupported_media_type", detail=str(error))
 
 
-def busy_problem(error: TooManyLargeDocuments | TooManyReads) -> Response:
-    """Return 503 for a request to repeat once others have been answered."""
-    return problem(UNAVAILABLE, code="busy", detail=str(error), headers=RETRY_AFTER)
-
-
 def runtime_unavailable(reason: str | None) -> Response:
     """Return the response to a readiness probe while the agent's runtime can't be used."""
     detail = reason or "the container runtime does not answer"
     return problem(UNAVAILABLE, code="runtime_unavailable", detail=detail, headers=RETRY_AFTER)
 
 
-def streams_problem(error: TooManyStreams) -> Response:
-    """Return 503 for a stream of events beyond a limit."""
-    return problem(UNAVAILABLE, code="too_many_streams", detail=str(error), headers=RETRY_AFTER)
-
-
-def scrapes_problem(error: TooManyScrapes) -> Response:
-    """Return 503 for a request for metrics beyond the limit."""
-    return problem(UNAVAILABLE, code="too_many_scrapes", detail=str(error), headers=RETRY_AFTER)
+def _limit_problem(code: str, error: Exception) -> Response:
+    """Return 503 for a request beyond a limit; it succeeds once others have ended."""
+    return problem(UNAVAILABLE, code=code, detail=str(error), headers=RETRY_AFTER)
 
 
 PROBLEMS: Mapping[type[Exception], Callable[[Any], Response]] = {
     ValidationError: workload_problem,
-    TooManyLargeDocuments: busy_problem,
-    TooManyReads: busy_problem,
+    TooManyLargeDocuments: partial(_limit_problem, "busy"),
+    TooManyReads: partial(_limit_problem, "busy"),
     RPCError: agent_problem,
-    TooManyStreams: streams_problem,
-    TooManyScrapes: scrapes_problem,
+    TooManyStreams: partial(_limit_problem, "too_many_streams"),
+    TooManyScrapes: partial(_limit_problem, "too_many_scrapes"),
     StoreReplaced: _compacted_problem,
     HeaderError: header_problem,
     VersionMismatch: version_problem,

@@ -254,7 +254,7 @@ class ZoneNode:
             zone_id: The zone.
             tail: Begin with this many last lines instead of at the oldest byte.
             follow: Continue until the zone has ended or is removed, instead of stopping at the
-                present end of the log.
+                current end of the log.
 
         Raises:
             UnknownZone, UnknownLog: there is no such log.
