@@ -41,18 +41,27 @@ def version(invocation: Invocation) -> int:
     elif invocation.is_name:
         invocation.out(__version__)
     else:
-        invocation.out(f"client          {__version__}")
-        if server is not None:
-            invocation.out(f"control plane   {server}")
-        for node in found:
-            runtime = "simulated" if node.get("simulated") else node.get("runtime", "")
-            invocation.out(
-                f"node            {node.get('version', '?')}   {node['name']}, {runtime}"
-            )
+        _show_versions(invocation, server, found)
     if problem is not None and not invocation.is_json:
         invocation.note(f"{'nodes' if server else 'control plane'}: {problem.message}", "yellow")
-    others = [("the control plane", server or ""),
-              *((str(node["name"]), str(node.get("version", ""))) for node in found)]  # fmt: skip
+    _warn_of_incompatible(invocation, server, found)
+    return Exit.OK if problem is None else problem.exit_code
+
+
+def _show_versions(invocation: Invocation, server: str | None, nodes: list[dict[str, Any]]) -> None:
+    invocation.out(f"client          {__version__}")
+    if server is not None:
+        invocation.out(f"control plane   {server}")
+    for node in nodes:
+        runtime = "simulated" if node.get("simulated") else node.get("runtime", "")
+        invocation.out(f"node            {node.get('version', '?')}   {node['name']}, {runtime}")
+
+
+def _warn_of_incompatible(
+    invocation: Invocation, server: str | None, nodes: list[dict[str, Any]]
+) -> None:
+    others = [("the control plane", server or "")]
+    others += [(str(node["name"]), str(node.get("version", ""))) for node in nodes]
     for name, other in others:
         if _is_incompatible(other):
             invocation.note(
@@ -60,7 +69,6 @@ def version(invocation: Invocation) -> int:
                 f"from {__version__}",
                 "yellow",
             )
-    return Exit.OK if problem is None else problem.exit_code
 
 
 def _is_incompatible(other: str) -> bool:

@@ -195,20 +195,11 @@ class _Reader:
             if key == "id":
                 self.faults.append(self.fault((*path, key), "the name of the table is the id"))
             elif key in WITH_UNITS:
-                name, parse, expected = WITH_UNITS[key]
-                if name in given:
-                    message = f"expected one of {key} and {name}, got both"
-                    self.faults.append(self.fault((*path, key), message))
-                elif isinstance(value, str) or (key == "cpu" and type(value) in (int, float)):
-                    try:
-                        fields[name] = parse(
-                            f"{value:.3f}" if isinstance(value, float) else str(value)
-                        )
-                    except ValueError as error:
-                        self.faults.append(self.fault((*path, key), str(error)))
-                else:
-                    message = f"expected {expected}, got {value!r}"
-                    self.faults.append(self.fault((*path, key), message))
+                name = WITH_UNITS[key][0]
+                try:
+                    fields[name] = _quantity(key, given)
+                except ValueError as error:
+                    self.faults.append(self.fault((*path, key), str(error)))
             else:
                 fields[key] = value
         self._check(fields, given, path)
@@ -233,6 +224,19 @@ class _Reader:
                 shown = "$" + "".join(f".{key}" for key in path) + fault.path[1:]
                 message = _explained(names, given, fault.message)
                 self.faults.append(self.fault((*path, *names), message, shown))
+
+
+def _quantity(key: str, given: dict[str, Any]) -> int:
+    """Return the value of a key in WITH_UNITS, in the unit of its field in the API."""
+    name, parse, expected = WITH_UNITS[key]
+    value = given[key]
+    if name in given:
+        raise ValueError(f"expected one of {key} and {name}, got both")
+    if isinstance(value, str):
+        return parse(value)
+    if key == "cpu" and type(value) in (int, float):
+        return parse(f"{value:.3f}" if isinstance(value, float) else str(value))
+    raise ValueError(f"expected {expected}, got {value!r}")
 
 
 def _explained(names: tuple[str, ...], given: dict[str, Any], message: str) -> str:

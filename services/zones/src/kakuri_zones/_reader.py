@@ -140,6 +140,14 @@ class RuntimeReader:
         including_removed: bool = False,
         skip_stuck: bool = False,
     ) -> dict[str, ObservedZone]:
+        """Return the zones of listed objects; request the status of those that can have changed.
+
+        Args:
+            listed_sandboxes: The sandboxes.
+            listed_containers: The containers.
+            including_removed: Whether objects that are being removed are included.
+            skip_stuck: Whether an object keeps its last known state if its status call fails.
+        """
         left_out = set() if including_removed else self.being_removed
         found: list[Sandbox | Container] = []
         requests: list[Callable[[], Coroutine[Any, Any, Sandbox | Container | None]]] = []
@@ -161,21 +169,10 @@ class RuntimeReader:
                 requests.append(partial(self._request_container, container, skip_stuck=skip_stuck))
         answers = await gather_bounded(requests, limit=MAX_CONCURRENT_CALLS)
         found += [each for each in answers if each is not None]
-        zones: dict[str, tuple[list[Sandbox], list[Container]]] = {}
-        async for each in in_turns(found):
-            sandboxes, containers = zones.setdefault(each.zone_id, ([], []))
-            if isinstance(each, Sandbox):
-                sandboxes.append(each)
-            else:
-                containers.append(each)
-        return {
-            zone_id: ObservedZone(zone_id, tuple(sandboxes), tuple(containers))
-            for zone_id, (sandboxes, containers) in zones.items()
-            if zone_id
-        }
+        return await _by_zone(found)
 
     async def _request_sandbox(self, listed: api.PodSandbox, *, skip_stuck: bool) -> Sandbox:
-        """Request the address of a ready sandbox; None while the runtime does not report it."""
+        """Return a ready sandbox, with its address if the runtime reports one."""
         timeout = STUCK_SECONDS if skip_stuck else self._timeout
         try:
             status = await self._cri.pod_sandbox_status(listed.id, timeout)
@@ -193,7 +190,7 @@ class RuntimeReader:
         return Sandbox.of(listed, address)
 
     async def _request_container(self, listed: Container, *, skip_stuck: bool) -> Container | None:
-        """Request the status of a container; None if it was removed."""
+        """Return a container with its status; None if it was removed."""
         last = self._containers.get(listed.id)
         timeout = STUCK_SECONDS if skip_stuck else self._timeout
         try:
@@ -226,3 +223,19 @@ class RuntimeReader:
         for gone in self._addresses.keys() - known:
             del self._addresses[gone]
         self._stuck &= known
+
+
+async def _by_zone(objects: Iterable[Sandbox | Container]) -> dict[str, ObservedZone]:
+    """Return the zones that the objects belong to; those without a zone's id are left out."""
+    zones: dict[str, tuple[list[Sandbox], list[Container]]] = {}
+    async for each in in_turns(objects):
+        sandboxes, containers = zones.setdefault(each.zone_id, ([], []))
+        if isinstance(each, Sandbox):
+            sandboxes.append(each)
+        else:
+            containers.append(each)
+    return {
+        zone_id: ObservedZone(zone_id, tuple(sandboxes), tuple(containers))
+        for zone_id, (sandboxes, containers) in zones.items()
+        if zone_id
+    }

@@ -187,8 +187,8 @@ def search_tail(
     Returns:
         The start, or the progress if it is not found yet; and the number of bytes examined.
     """
-    stream = stream_name(selection)
-    missing, has_match, examined = search.missing, search.has_match, 0
+    lines = _LineCounter(stream_name(selection), search)
+    examined = 0
     for file in reversed(files):
         if file.segment > search.segment:
             continue  # it was created during the search
@@ -197,30 +197,57 @@ def search_tail(
             is_first = file.segment == search.segment
             size = search.before.offset if is_first else os.fstat(descriptor).st_size
             end = line_start(descriptor, size)
-            if missing == 1 and not has_match:
+            if lines.missing == 1 and not lines.has_match:
                 return Cursor(file.segment, end), examined  # no lines at all
             if end < size:
-                found = RECORD_HEADER.match(os.pread(descriptor, MAX_HEADER, end))
-                if not has_match and found is not None and stream in {None, found[2]}:
-                    has_match = True
-                    missing -= 1
+                lines.count_incomplete(os.pread(descriptor, MAX_HEADER, end))
             for start, stop, data in blocks_backwards(descriptor, end):
                 examined += stop - start
-                if stream is None or b" %b " % stream in data:
-                    for found in reversed(list(RECORDS.finditer(data))):
-                        if stream is not None and found[2] != stream:
-                            continue
-                        is_unfinished = found[3] == b"P"
-                        missing -= not is_unfinished or not has_match
-                        has_match = True
-                        if missing == 0 and not is_unfinished:
-                            offset = stop if found.end() == len(data) else start + found.end()
-                            return Cursor(file.segment, offset), examined
+                found = lines.count_block(data)
+                if found is not None:
+                    offset = stop if found == len(data) else start + found
+                    return Cursor(file.segment, offset), examined
                 if examined >= MAX_EXAMINED:
-                    return TailSearch(missing, Cursor(file.segment, start), has_match), examined
+                    progress = Cursor(file.segment, start)
+                    return TailSearch(lines.missing, progress, lines.has_match), examined
         finally:
             os.close(descriptor)
     return Cursor(), examined
+
+
+class _LineCounter:
+    """Counts the selected lines of a log backwards, up to the one before the last lines.
+
+    A record with the tag P is a part of the line of the next record. It counts as a line only at
+    the end of the log, where the next record does not exist yet.
+    """
+
+    def __init__(self, stream: bytes | None, search: TailSearch) -> None:
+        self.missing = search.missing
+        self.has_match = search.has_match
+        self._stream = stream
+
+    def count_incomplete(self, header: bytes) -> None:
+        """Count a record without a line feed, if it is the last one of the log."""
+        found = RECORD_HEADER.match(header)
+        if not self.has_match and found is not None and self._stream in {None, found[2]}:
+            self.has_match = True
+            self.missing -= 1
+
+    def count_block(self, data: bytes) -> int | None:
+        """Count the lines of a block; return the end of the one before the last lines, if found."""
+        stream = self._stream
+        if stream is not None and b" %b " % stream not in data:
+            return None
+        for found in reversed(list(RECORDS.finditer(data))):
+            if stream is not None and found[2] != stream:
+                continue
+            is_part = found[3] == b"P"
+            self.missing -= not is_part or not self.has_match
+            self.has_match = True
+            if self.missing == 0 and not is_part:
+                return found.end()
+        return None
 
 
 def blocks_backwards(descriptor: int, end: int) -> Iterator[tuple[int, int, bytes]]:
