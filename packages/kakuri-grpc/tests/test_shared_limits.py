@@ -321,10 +321,10 @@ async def test_call_waits_for_the_next_turn_once_the_time_of_this_one_is_over(en
     turn = Turn(60.0)
     if end is not None:
         turn.end = end
-    waiting = asyncio.ensure_future(turn.wait())
-    await asyncio.sleep(0)
-    assert not waiting.done()
-    await waiting
+    began = asyncio.Event()
+    asyncio.get_running_loop().call_soon(began.set)
+    await turn.wait()
+    assert began.is_set()
     assert turn.end == 65.0
 
 

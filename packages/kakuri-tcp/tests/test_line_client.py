@@ -14,6 +14,7 @@ from kakuri_tcp import (
     _line_client,
     listen_lines,
 )
+from kakuri_tcp._line_client_connection import ReplyFuture
 from kakuri_tcp.testing import run_pending, until
 
 LOCAL = Endpoint.parse("127.0.0.1:0")
@@ -161,8 +162,8 @@ async def test_close_fails_a_sent_request_as_lost_and_an_unsent_one_as_not_sent(
     async with await listen_lines(LOCAL, never) as server, LineClient(server.endpoint) as client:
         sent = asyncio.create_task(client.request(b"a", timeout=5))
         await received.wait()
-        unsent = asyncio.create_task(client.request(b"b", timeout=5))
-        await asyncio.sleep(0)  # it is queued, and would be sent at the end of this turn
+        unsent = ReplyFuture()
+        assert client.try_send(b"b", unsent, timeout=5)  # it would be sent at the end of this turn
         await client.close()
         with pytest.raises(RequestLost, match="the client was closed"):
             await sent
@@ -230,8 +231,11 @@ async def test_wait_after_failures_doubles_up_to_its_limit_and_half_of_it_is_ran
         drawn.append((low, high))
         return high
 
+    next_turn = asyncio.sleep
+
     async def connect(*_, timeout, **__):
         waits.append(timeout)
+        await next_turn(0)
         raise ConnectFailed("peer", "refused")
 
     async def sleep(seconds):
