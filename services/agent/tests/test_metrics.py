@@ -177,6 +177,16 @@ async def test_reserve_of_a_store_is_one_or_zero_or_has_no_series(
     assert reserve.values == values
 
 
+@pytest.mark.parametrize(("error", "value"), [(StoreFull("full"), 0.0), (StoreFailed("io"), 1.0)])
+async def test_reserve_counts_as_lost_as_soon_as_the_disk_is_full(
+    writer, monkeypatch, error, value
+):
+    monkeypatch.setattr(Reserve, "has_reserve", True)
+    monkeypatch.setattr(StoreWriter, "registration_error", error)
+    *_, reserve = StoreMetrics(writer, Reserve()).families()
+    assert reserve.values == [value]
+
+
 async def test_writes_are_counted_in_buckets_that_double(writer):
     metrics = StoreMetrics(writer, Reserve())
     for changes in (1, 2, 3, 1024, 1025):

@@ -16,9 +16,10 @@ class StoreMetrics:
         """Begin to count.
 
         Args:
-            writer: Writes to the store.
+            writer: Writes to the store, and reports when its disk is full.
             store: The store, which reports its reserve.
         """
+        self._writer = writer
         self._store = store
         self._writes = Counts(
             "kakuri_store_writes", "Writes to the store, by their outcome.", ("outcome",)
@@ -31,6 +32,7 @@ class StoreMetrics:
         """Return the metrics."""
         is_durable = not self._store.is_nonblocking
         reserve = self._store.has_reserve
+        is_full = isinstance(self._writer.registration_error, StoreFull)
         return (
             self._writes.family(),
             histogram(
@@ -45,8 +47,8 @@ class StoreMetrics:
             ),
             gauge(
                 "kakuri_store_reserve_ok",
-                "Whether disk space is reserved for changes while the disk is full: 1 or 0.",
-                None if reserve is None else float(reserve),
+                "Whether the disk has room, and space is reserved for when it is full: 1 or 0.",
+                None if reserve is None else float(reserve and not is_full),
             ),
         )
 
