@@ -481,6 +481,15 @@ async def test_peer_that_speaks_another_protocol_is_unavailable(tmp_path):
     await server.wait_closed()
 
 
+async def test_server_that_accepts_and_sends_nothing_is_unavailable_with_the_time_waited(tmp_path):
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(f"{tmp_path}/s")
+        silent.listen()
+        async with Channel(f"unix:{tmp_path}/s", backoff=Backoff(connect=0.05)) as channel:
+            with pytest.raises(Unavailable, match=r"no SETTINGS frame within 0\.05 s$"):
+                await call(channel)
+
+
 async def test_closed_channel_refuses_calls(tmp_path):
     channel = Channel(f"unix:{tmp_path}/s")
     await channel.close()

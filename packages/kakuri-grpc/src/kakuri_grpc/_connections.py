@@ -165,12 +165,14 @@ class Connections:
             driver.close()
             await driver.closed
             raise
-        except (TimeoutError, ExchangeEnded) as failed:
+        except TimeoutError as failed:
             driver.close()
-            reason = (
-                "it does not speak HTTP/2" if driver.connection.is_over else "no SETTINGS frame"
-            )
-            raise ConnectFailed(str(endpoint), f"{reason}: {failed}") from failed
+            reason = f"no SETTINGS frame within {timeout:g} s"
+            raise ConnectFailed(str(endpoint), reason) from failed
+        except ExchangeEnded as failed:
+            driver.close()
+            reason = f"it does not speak HTTP/2: {failed}"
+            raise ConnectFailed(str(endpoint), reason) from failed
         return driver
 
     async def _replace_current(self) -> ChannelDriver | None:

@@ -326,8 +326,7 @@ class StoreWriter:
             self._succeed(batch)
             callbacks = take_callbacks(batch)
         else:
-            error = store_error(error)
-            callbacks = self._fail(batch, error)
+            callbacks = self._fail(batch, error := store_error(error))
         self._next_write.start()  # so that the disk is busy while callers are notified
         for on_saved in callbacks:
             on_saved(None if error is None else copy_error(error))
