@@ -282,10 +282,10 @@ def test_string_in_many_pieces_is_scanned_once():
     for _ in range(1000):
         parser.receive_data(b"xxxx\\")
         assert parser.next_event().kind is EventKind.NEED_DATA
-        assert len(parser._text) - parser._at == 1
+        assert len(parser._text) - parser._position == 1
         parser.receive_data(b"n")
         assert parser.next_event().kind is EventKind.NEED_DATA
-        assert len(parser._text) == parser._at
+        assert len(parser._text) == parser._position
     assert parser.buffered == 5000
 
 

@@ -84,12 +84,12 @@ def _item(code: str, argument: Any, flags: int) -> str:
             _, added, removed, inner = argument
             return f"(?:{_sequence(inner, (flags | added) & ~removed)})"
         case "MAX_REPEAT" | "MIN_REPEAT":
-            least, most, inner = argument
+            minimum, maximum, inner = argument
             repeated = _sequence(inner, flags)
             if len(inner) != 1 or str(inner[0][0]) not in _SINGLE:
                 repeated = f"(?:{repeated})"
             lazy = "?" if code == "MIN_REPEAT" else ""
-            return repeated + _quantifier(least, most) + lazy
+            return repeated + _quantifier(minimum, maximum) + lazy
         case "ASSERT" | "ASSERT_NOT":
             direction, inner = argument
             return f"({_ASSERTIONS[code, direction]}{_sequence(inner, flags)})"
@@ -98,12 +98,12 @@ def _item(code: str, argument: Any, flags: int) -> str:
     raise _NotPortable(code)
 
 
-def _quantifier(least: int, most: Any) -> str:
-    if str(most) == "MAXREPEAT":
-        return {0: "*", 1: "+"}.get(least, f"{{{least},}}")
-    if (least, most) == (0, 1):
+def _quantifier(minimum: int, maximum: Any) -> str:
+    if str(maximum) == "MAXREPEAT":
+        return {0: "*", 1: "+"}.get(minimum, f"{{{minimum},}}")
+    if (minimum, maximum) == (0, 1):
         return "?"
-    return f"{{{least}}}" if least == most else f"{{{least},{most}}}"
+    return f"{{{minimum}}}" if minimum == maximum else f"{{{minimum},{maximum}}}"
 
 
 def _class(items: Iterable[Any], flags: int) -> str:

@@ -200,7 +200,7 @@ class Compiler(ScalarCompiler):
         return rf"\{{{joined}{'' if any_required else self.space}\}}"
 
     def loop(
-        self, shape: Shape, order: Any, key: Shape | None, most: int, end: str = ""
+        self, shape: Shape, order: Any, key: Shape | None, max_repeats: int, end: str = ""
     ) -> tuple[str, str, list[str]]:
         """Return how to match and read items with commas between them.
 
@@ -219,7 +219,7 @@ class Compiler(ScalarCompiler):
             part.conditions = named.conditions + part.conditions
         self.constants["find"] = compile_pattern(part.pattern).finditer
         item = f"{self.space}{part.pattern.replace(CAPTURE, '(?:')}{self.space}{end}"
-        return f"{item}(?>(?:,{item}){{0,{most}}})", part.code, part.conditions
+        return f"{item}(?>(?:,{item}){{0,{max_repeats}}})", part.code, part.conditions
 
     def at_once(
         self, item: Shape, key: Shape | None, code: str, conditions: list[str]
@@ -259,8 +259,8 @@ class Compiler(ScalarCompiler):
         inner = Compiler(self.layout, self._inside)
         # Too many items end the match before any of them is read.
         bounds = [c.max_length - 1 for c in constraints if type(c.max_length) is int]
-        most = max(0, min([MAX_REPEATS, *bounds]))
-        pattern, code, conditions = inner.loop(shape, order, key, most)
+        max_repeats = max(0, min([MAX_REPEATS, *bounds]))
+        pattern, code, conditions = inner.loop(shape, order, key, max_repeats)
         at_once = inner.at_once(shape, key, code, conditions)
         if at_once is not None:
             lines = ["start, end = 1, len(text) - 1"]

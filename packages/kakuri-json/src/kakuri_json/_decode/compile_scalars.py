@@ -153,17 +153,17 @@ class ScalarCompiler:
         return part
 
     def constrain(
-        self, part: Part, constraints: tuple[Constraint, ...], *, least: float = -math.inf
+        self, part: Part, constraints: tuple[Constraint, ...], *, minimum: float = -math.inf
     ) -> None:
         """Add constraints to the conditions of a part.
 
         Args:
             part: The part.
             constraints: The constraints on its value.
-            least: The least number that its expression matches.
+            minimum: The least number that its expression matches.
         """
         name = f"x{len(self.constants)}"
-        tests = [test for c in constraints for test in self._tests(c, name, least=least)]
+        tests = [test for c in constraints for test in self._tests(c, name, minimum=minimum)]
         if tests:
             self.constants[name] = None  # reserves the name for this part
             # The first test assigns the name where it first uses the value.
@@ -179,7 +179,7 @@ class ScalarCompiler:
         name: str,
         *,
         embedded: bool = False,
-        least: float = -math.inf,
+        minimum: float = -math.inf,
         longest: float = math.inf,
     ) -> list[str]:
         """Return the conditions for a constraint that the expression does not imply.
@@ -188,7 +188,7 @@ class ScalarCompiler:
             constraint: The constraint.
             name: The name of the value.
             embedded: Whether its pattern is part of the expression.
-            least: The least number that the expression matches.
+            minimum: The least number that the expression matches.
             longest: Length in characters of the longest string that it matches.
         """
         comparisons = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
@@ -200,7 +200,7 @@ class ScalarCompiler:
         bounds = {key: getattr(constraint, key) for key in (*comparisons, *sizes)}
         if not all(bound is None or type(bound) is int for bound in bounds.values()):
             return [f"{self.constant(constraint.holds)}({name})"]
-        implied = {"ge": least, "gt": least - 1, "max_length": longest}
+        implied = {"ge": minimum, "gt": minimum - 1, "max_length": longest}
         is_implied = False
         for key, value in implied.items():
             bound = bounds[key]
@@ -239,10 +239,10 @@ class ScalarCompiler:
     def _integer(self, constraints: tuple[Constraint, ...]) -> Part:
         bounds = [c.ge if type(c.ge) is int else -1 for c in constraints]
         bounds += [c.gt + 1 if type(c.gt) is int else -1 for c in constraints]
-        least = max(bounds, default=-1)
-        pattern = _POSITIVE if least >= 1 else _NATURAL if least == 0 else _INTEGER
+        minimum = max(bounds, default=-1)
+        pattern = _POSITIVE if minimum >= 1 else _NATURAL if minimum == 0 else _INTEGER
         part = Part(f"{CAPTURE}{pattern})", f"int({self.group()})")
-        self.constrain(part, constraints, least=-math.inf if least < 0 else min(least, 1))
+        self.constrain(part, constraints, minimum=-math.inf if minimum < 0 else min(minimum, 1))
         return part
 
     def _text(self, shape: Text) -> Part:

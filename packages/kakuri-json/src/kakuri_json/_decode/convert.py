@@ -74,20 +74,20 @@ def _sequence(
     value: Any,
     path: Path,
     start: int | None,
-    at_most: int | None = None,
+    max_items: int | None = None,
 ) -> Steps:
     if type(value) is not list and type(value) is not tuple:
         return conversion.mismatch(path, shape, value, start)
     cursor, item, before = conversion.cursor, shape.item, len(conversion.faults)
-    most = sys.maxsize if at_most is None else at_most
-    if (cursor.count(value) or 0) > most:
+    maximum = sys.maxsize if max_items is None else max_items
+    if (cursor.count(value) or 0) > maximum:
         return _TOO_MANY
     simple = scalar_converter(item)
     items: list[Any] = []
     for _ in cursor.items(value):
         run, is_at_item = cursor.read_run(item)
         items += run
-        if len(items) > most or (is_at_item and len(items) == most):
+        if len(items) > maximum or (is_at_item and len(items) == maximum):
             del conversion.faults[before:]
             cursor.abandon(start, value)
             return _TOO_MANY
@@ -141,13 +141,13 @@ def _dictionary(
     value: Any,
     path: Path,
     start: int | None,
-    at_most: int | None = None,
+    max_items: int | None = None,
 ) -> Steps:
     if type(value) is not dict:
         return conversion.mismatch(path, shape, value, start)
     cursor, before = conversion.cursor, len(conversion.faults)
-    most = sys.maxsize if at_most is None else at_most
-    if (cursor.count(value) or 0) > most:
+    maximum = sys.maxsize if max_items is None else max_items
+    if (cursor.count(value) or 0) > maximum:
         return _TOO_MANY
     key_converter = scalar_converter(shape.key)
     assert key_converter is not None  # keys are text
@@ -162,7 +162,7 @@ def _dictionary(
             count += len(key)
         else:
             count += 1
-        if count > most:
+        if count > maximum:
             del conversion.faults[before:]
             cursor.abandon(start, value)
             return _TOO_MANY
@@ -193,9 +193,9 @@ def _constrained(
     if isinstance(inner, (Sequence, Mapping)):
         sizes = [c for c in shape.constraints if type(c.max_length) is int]
         narrow = min(sizes, key=_max_length, default=None)
-        at_most = None if narrow is None else narrow.max_length
+        max_items = None if narrow is None else narrow.max_length
         walk = _sequence if isinstance(inner, Sequence) else _dictionary
-        result = yield from walk(conversion, inner, value, path, start, at_most)  # type: ignore[arg-type]
+        result = yield from walk(conversion, inner, value, path, start, max_items)  # type: ignore[arg-type]
         if result is _TOO_MANY:
             assert narrow is not None
             return add_unmet(conversion, shape, narrow, value, path, start)

@@ -18,7 +18,7 @@ _FORBIDDEN = frozenset({0x22, 0x5C, *range(0x20)})
 
 # A class, an escape, a quantifier, the beginning of a group, or any other character.
 _TOKEN = re.compile(
-    r"\[(?:\\.|[^\\\]])*\]|\\.|(?:[*+?]|\{(?P<exactly>[0-9]*)(?:,(?P<most>[0-9]*))?\})[?+]?"
+    r"\[(?:\\.|[^\\\]])*\]|\\.|(?:[*+?]|\{(?P<exactly>[0-9]*)(?:,(?P<maximum>[0-9]*))?\})[?+]?"
     r"|\(\?[:>]|.",
     re.DOTALL,
 )
@@ -114,11 +114,11 @@ def longest_match(embedded: str) -> float:
                 group[2] *= math.inf if group[2] else 0
             case "?":
                 pass
-            case "{" if token["exactly"] == "" and token["most"] is None:
+            case "{" if token["exactly"] == "" and token["maximum"] is None:
                 group[2] = math.inf  # {} is two characters for `re`, and may be repeated
             case "{":
-                most = token["exactly"] if token["most"] is None else token["most"]
-                group[2] *= int(most) if most else math.inf if group[2] else 0
+                maximum = token["exactly"] if token["maximum"] is None else token["maximum"]
+                group[2] *= int(maximum) if maximum else math.inf if group[2] else 0
             case _:
                 group[1:] = [group[1] + group[2], 1]
     ((ended, before, last),) = groups

@@ -56,7 +56,7 @@ def compile_run(item: Shape, layout: Layout, key: Shape | None = None) -> tuple[
     # Check what follows, because a prefix of a long number is also a number.
     pattern, code, conditions = compiler.loop(item, layout.order, key, MAX_REPEATS, r"(?=[,\]}])")
     compiler.constants["match"] = compile_pattern(pattern).match
-    lines = ["run = match(text, position, most)", "if run is None: return None"]
+    lines = ["run = match(text, position, max_end)", "if run is None: return None"]
     at_once = compiler.at_once(item, key, code, conditions)
     if at_once is not None:
         lines += ["start, end = position, run.end()", f"items = {at_once}"]
@@ -67,7 +67,7 @@ def compile_run(item: Shape, layout: Layout, key: Shape | None = None) -> tuple[
                 "    items = read_accepted(find_all(text, start, end), many)",
                 "    return items, next(islice(find(text, start), len(items), None)).start(), True",
             ]
-        read = compiler.function("text, position, most", [*lines, "return items, end, False"])
+        read = compiler.function("text, position, max_end", [*lines, "return items, end, False"])
         return read, compiler.constants["find"]
     lines += ["items = []", "try:"]
     lines.append("    for m in find(text, position, run.end()):")
@@ -76,7 +76,7 @@ def compile_run(item: Shape, layout: Layout, key: Shape | None = None) -> tuple[
         lines.append(f"        if not ({' and '.join(conditions)}): return items, m.start(), True")
     lines += [f"        items.append({code})", "except ValueError: return items, m.start(), True"]
     lines.append("return items, run.end(), False")
-    read = compiler.function("text, position, most", lines)
+    read = compiler.function("text, position, max_end", lines)
     return read, compiler.constants["find"]
 
 
@@ -93,13 +93,13 @@ class Runs:
         self._learned = 0
         self.is_regular = self._add(USUAL) and self._add(_ANY)
 
-    def read(self, text: str, position: int, most: int) -> tuple[list[Any], int, bool] | None:
-        """Return the result of the reader of a known layout (see compile_run), or None."""
+    def read(self, text: str, position: int, max_end: int) -> tuple[list[Any], int, bool] | None:
+        """Return the result of the reader of a known layout (see `compile_run`), or None."""
         readers = self._readers
         best: tuple[list[Any], int, bool] | None = None
         chosen = 0
         for number, reader in enumerate(readers):
-            run = reader[0](text, position, most)
+            run = reader[0](text, position, max_end)
             if run is None or not (run[0] or run[2]):
                 continue
             if best is None or len(run[0]) > len(best[0]):

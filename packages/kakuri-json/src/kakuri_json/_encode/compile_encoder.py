@@ -45,7 +45,7 @@ _LARGE = 10**18
 """Integers below this bound have fewer digits than the default limit."""
 
 
-_Known: TypeAlias = dict[Record, Encoder | None]
+_Encoders: TypeAlias = dict[Record, Encoder | None]
 """The functions of records that occur more than once; None while a function is being compiled."""
 
 
@@ -64,10 +64,10 @@ def compile_encoder(cls: type[Any]) -> Encoder:
         return lambda _: None
 
 
-def _value(shape: Shape, known: _Known) -> Encoder:
+def _value(shape: Shape, encoders: _Encoders) -> Encoder:
     match shape:
         case Constrained():
-            return _value(shape.inner, known)
+            return _value(shape.inner, encoders)
         case Scalar():
             return _SCALARS[shape.kind]
         case Choice():
@@ -75,17 +75,17 @@ def _value(shape: Shape, known: _Known) -> Encoder:
         case Text():
             return _text(native_class(shape.format), _FORMATS[shape.format])
         case Union():
-            return _union(shape, known)
+            return _union(shape, encoders)
         case Sequence(build=build) if build in (list, tuple) and is_string(shape.item):
             return _strings(build)
         case Sequence(build=build) if build in (list, tuple):
-            return _sequence(build, _value(shape.item, known))
+            return _sequence(build, _value(shape.item, encoders))
         case Mapping() if is_string(shape.key) and is_string(shape.value):
             return _members
         case Mapping() if is_string(shape.key):
-            return _dictionary(_value(shape.value, known))
+            return _dictionary(_value(shape.value, encoders))
         case Record() if not shape.is_dict:
-            write = known[shape] if shape in known else _record(shape, known)
+            write = encoders[shape] if shape in encoders else _record(shape, encoders)
             if write is not None:
                 return write
     raise _NotPlain
@@ -123,8 +123,8 @@ def _text(cls: type[Any], write: Encoder) -> Encoder:
     return write_text
 
 
-def _union(shape: Union, known: _Known) -> Encoder:
-    writers = [_value(member, known) for member in shape.members]
+def _union(shape: Union, encoders: _Encoders) -> Encoder:
+    writers = [_value(member, encoders) for member in shape.members]
 
     def write_any(value: Any) -> str | None:
         for write in writers:
@@ -194,21 +194,21 @@ def _dictionary(write: Encoder) -> Encoder:
     return write_dictionary
 
 
-def _record(record: Record, known: _Known) -> Encoder:
-    known[record] = None
-    source = _Source(record, known)
+def _record(record: Record, encoders: _Encoders) -> Encoder:
+    encoders[record] = None
+    source = _Source(record, encoders)
     exec(source.text(), source.constants)  # noqa: S102 - names of fields are identifiers
     write: Encoder = source.constants["write"]
-    known[record] = write
+    encoders[record] = write
     return write
 
 
 class _Source:
     """The source of one record's function."""
 
-    def __init__(self, record: Record, known: _Known) -> None:
+    def __init__(self, record: Record, encoders: _Encoders) -> None:
         self.record = record
-        self.known = known
+        self.encoders = encoders
         self.constants: dict[str, Any] = {"cls": record.cls}
         self.lines: list[str] = []
         self.conditions: list[str] = []
@@ -279,7 +279,7 @@ class _Source:
             self.integers.append(f"({name} or 0)" if default_is_none else name)
             text = f"{{{name}}}"
         else:
-            write = self.constant(_value(shape, self.known))
+            write = self.constant(_value(shape, self.encoders))
             self.lines += [
                 f"if {absent}: {part} = ''",
                 "else:",
@@ -320,7 +320,7 @@ class _Source:
             self.conditions.append(f"{name}.__class__ is {self.constant(type(shape.rows[0][1]))}")
             return f'"{{{name}._value_}}"'
         part = name.replace("v", "p")
-        self.lines.append(f"{part} = {self.constant(_value(shape, self.known))}({name})")
+        self.lines.append(f"{part} = {self.constant(_value(shape, self.encoders))}({name})")
         self.lines.append(f"if {part} is None: return None")
         return f"{{{part}}}"
 

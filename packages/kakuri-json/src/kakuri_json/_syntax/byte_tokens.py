@@ -163,8 +163,8 @@ def _read_special(
             return unescape(body), position + 1
         except ValueError:
             pass
-    whole, at = text_until(data, start)
-    return read_escaped(whole, at, skip_plain(whole, at))  # raises the error
+    whole, begin = text_until(data, start)
+    return read_escaped(whole, begin, skip_plain(whole, begin))  # raises the error
 
 
 def _skip_body(data: bytes, position: "i64") -> tuple["i64", "i64"]:

@@ -110,76 +110,85 @@ def explain_end(
     return syntax_error(text, len(text), expected, _END)
 
 
-def explain_value(text: str, at: int, *, after_comma: bool) -> JSONSyntaxError:
+def explain_value(text: str, position: int, *, after_comma: bool) -> JSONSyntaxError:
     """Return the error for a position, after white space, where no value begins."""
-    rest = text[at : at + 16]
-    if at == 0 and rest.startswith("\ufeff"):
-        return syntax_error(text, at, "UTF-8 without a byte order mark", "a byte order mark")
+    rest = text[position : position + 16]
+    if position == 0 and rest.startswith("\ufeff"):
+        return syntax_error(text, position, "UTF-8 without a byte order mark", "a byte order mark")
     if rest.startswith("\x00"):
-        return syntax_error(text, at, "a value in UTF-8", "a zero byte (UTF-16 or UTF-32?)")
+        return syntax_error(text, position, "a value in UTF-8", "a zero byte (UTF-16 or UTF-32?)")
     non_number = re.match(_NON_NUMBER, rest)
     if non_number:
-        return syntax_error(text, at, "a finite number", repr(non_number[0]))
+        return syntax_error(text, position, "a finite number", repr(non_number[0]))
     if rest[:1] in tuple("-0123456789"):
-        return _explain_number(text, at)
+        return _explain_number(text, position)
     if rest.startswith("+"):
-        return syntax_error(text, at, "a number without a plus sign", "'+'")
+        return syntax_error(text, position, "a number without a plus sign", "'+'")
     if rest.startswith("."):
-        return syntax_error(text, at, "a digit before the decimal point", "'.'")
+        return syntax_error(text, position, "a digit before the decimal point", "'.'")
     if rest.startswith("'"):
-        return syntax_error(text, at, "a string in double quotes", "a single quote")
+        return syntax_error(text, position, "a string in double quotes", "a single quote")
     if rest.startswith(_COMMENTS):
-        return syntax_error(text, at, "a value", "a comment")
+        return syntax_error(text, position, "a value", "a comment")
     if rest.startswith("]") and after_comma:
-        return syntax_error(text, at, "a value", "']' after a trailing comma")
-    word = re.compile(_WORD).match(text, at)
-    got = repr(word[0]) if word else _character_at(text, at)
-    return syntax_error(text, at, "a value", got)
+        return syntax_error(text, position, "a value", "']' after a trailing comma")
+    word = re.compile(_WORD).match(text, position)
+    got = repr(word[0]) if word else _character_at(text, position)
+    return syntax_error(text, position, "a value", got)
 
 
 def _explain_number(text: str, start: int) -> JSONSyntaxError:
     parts = re.compile(_NUMBER_PARTS).match(text, start)
     assert parts is not None
-    at = start
+    position = start
     if parts[2] is None:
-        at = parts.end(1)
-        return syntax_error(text, at, "a digit after the minus sign", _character_at(text, at))
+        position = parts.end(1)
+        return syntax_error(
+            text, position, "a digit after the minus sign", _character_at(text, position)
+        )
     if parts[2] == "0" and parts[3] is None and parts[4] is not None:
         return syntax_error(
             text, start, "a number without leading zeros", repr(text[start : start + 20])
         )
     if parts[3] and not parts[4]:
-        at = parts.end(3)
-        return syntax_error(text, at, "a digit after the decimal point", _character_at(text, at))
+        position = parts.end(3)
+        return syntax_error(
+            text, position, "a digit after the decimal point", _character_at(text, position)
+        )
     if parts[5] and not parts[6]:
-        at = parts.end(5)
-        return syntax_error(text, at, "a digit in the exponent", _character_at(text, at))
-    at = parts.end()
-    return syntax_error(text, at, "the end of the number", _character_at(text, at))
+        position = parts.end(5)
+        return syntax_error(
+            text, position, "a digit in the exponent", _character_at(text, position)
+        )
+    position = parts.end()
+    return syntax_error(text, position, "the end of the number", _character_at(text, position))
 
 
-def explain_key(text: str, at: int, *, after_comma: bool) -> JSONSyntaxError:
+def explain_key(text: str, position: int, *, after_comma: bool) -> JSONSyntaxError:
     """Return the error for a position, after white space, where no key begins."""
-    if text.startswith("}", at) and after_comma:
-        return syntax_error(text, at, "a key", "'}' after a trailing comma")
-    if text.startswith("'", at):
-        return syntax_error(text, at, "a key in double quotes", "a single quote")
-    if text.startswith(_COMMENTS, at):
-        return syntax_error(text, at, "a key", "a comment")
-    word = re.compile(_WORD).match(text, at)
+    if text.startswith("}", position) and after_comma:
+        return syntax_error(text, position, "a key", "'}' after a trailing comma")
+    if text.startswith("'", position):
+        return syntax_error(text, position, "a key in double quotes", "a single quote")
+    if text.startswith(_COMMENTS, position):
+        return syntax_error(text, position, "a key", "a comment")
+    word = re.compile(_WORD).match(text, position)
     return syntax_error(
-        text, at, "a key in double quotes", repr(word[0]) if word else _character_at(text, at)
+        text,
+        position,
+        "a key in double quotes",
+        repr(word[0]) if word else _character_at(text, position),
     )
 
 
-def explain_separator(text: str, at: int, expected: str) -> JSONSyntaxError:
+def explain_separator(text: str, position: int, expected: str) -> JSONSyntaxError:
     """Return the error for a position where a separator is missing."""
-    if text.startswith(_COMMENTS, at):
-        return syntax_error(text, at, expected, "a comment")
-    number = re.search(_NUMBER_BEFORE, text[max(0, at - _LONGEST_NUMBER) : at])
-    if number and text[at : at + 1] in tuple("0123456789.eE+-"):
-        return _explain_number(text, at - len(number[0]))
-    return syntax_error(text, at, expected, _character_at(text, at))
+    if text.startswith(_COMMENTS, position):
+        return syntax_error(text, position, expected, "a comment")
+    number = re.search(_NUMBER_BEFORE, text[max(0, position - _LONGEST_NUMBER) : position])
+    if number and text[position : position + 1] in tuple("0123456789.eE+-"):
+        return _explain_number(text, position - len(number[0]))
+    return syntax_error(text, position, expected, _character_at(text, position))
 
 
 _HEX = r"[0-9a-fA-F]{4}"

@@ -113,7 +113,7 @@ class IncrementalParser:
         self._max_string = max_string
         self._decoder = codecs.getincrementaldecoder("utf-8")()
         self._text = ""
-        self._at = 0
+        self._position = 0
         self._ended = False
         self._state = _State.VALUE
         # For each open container: the keys so far of an object, None for an array.
@@ -133,7 +133,7 @@ class IncrementalParser:
     @property
     def buffered(self) -> int:
         """Number of buffered characters that are not part of an event yet."""
-        return len(self._text) - self._at + self._string_length
+        return len(self._text) - self._position + self._string_length
 
     def receive_data(self, data: bytes | bytearray | memoryview) -> None:
         """Add a chunk of the document to the buffer.
@@ -181,14 +181,14 @@ class IncrementalParser:
 
     def _drop_consumed(self) -> None:
         """Drop the text before the position, and advance the buffer's position in the document."""
-        consumed = self._text[: self._at]
+        consumed = self._text[: self._position]
         lines = consumed.count("\n")
         self._bytes_before += len(consumed.encode())
         self._lines_before += lines
         after_line = len(consumed) - (consumed.rfind("\n") + 1)
         self._column_before = after_line if lines else self._column_before + after_line
-        self._text = self._text[self._at :]
-        self._at = 0
+        self._text = self._text[self._position :]
+        self._position = 0
 
     def _located(
         self, error: JSONSyntaxError | LimitError, text: str
@@ -206,14 +206,14 @@ class IncrementalParser:
             if self._state is _State.STRING:
                 return self._continue_string()
             self._skip_space()
-            if self._at == len(self._text):
+            if self._position == len(self._text):
                 return self._end_of_data()
-            character = self._text[self._at]
+            character = self._text[self._position]
             match self._state:
                 case _State.COLON:
                     if character != ":":
-                        raise explain_separator(self._text, self._at, "':' after the key")
-                    self._at += 1
+                        raise explain_separator(self._text, self._position, "':' after the key")
+                    self._position += 1
                     self._state = _State.VALUE
                 case _State.AFTER:
                     event = self._after_value(character)
@@ -224,7 +224,7 @@ class IncrementalParser:
                         return self._close(character)
                     if character != '"':
                         after_comma = self._state is _State.KEY
-                        raise explain_key(self._text, self._at, after_comma=after_comma)
+                        raise explain_key(self._text, self._position, after_comma=after_comma)
                     self._begin_string(is_key=True)
                 case _State.VALUE | _State.FIRST_VALUE:
                     if character == "]" and self._state is _State.FIRST_VALUE:
@@ -236,12 +236,14 @@ class IncrementalParser:
                     else:
                         return self._scalar()
                 case _:
-                    raise explain_separator(self._text, self._at, "nothing after the document")
+                    raise explain_separator(
+                        self._text, self._position, "nothing after the document"
+                    )
 
     def _skip_space(self) -> None:
-        space = _SPACE(self._text, self._at)
+        space = _SPACE(self._text, self._position)
         assert space is not None
-        self._at = space.end()
+        self._position = space.end()
 
     def _end_of_data(self) -> Event:
         if not self._ended:
@@ -262,24 +264,24 @@ class IncrementalParser:
     def _after_value(self, character: str) -> Event | None:
         keys = self._open[-1]
         if character == ",":
-            self._at += 1
+            self._position += 1
             self._state = _State.VALUE if keys is None else _State.KEY
             return None
         if character == ("]" if keys is None else "}"):
             return self._close(character)
         expected = f"',' or '{']' if keys is None else '}'}'"
-        raise explain_separator(self._text, self._at, expected)
+        raise explain_separator(self._text, self._position, expected)
 
     def _start(self, character: str) -> Event:
         if len(self._open) >= self._limits.max_depth:
-            raise limit_error(self._text, self._at, self._limits, "max_depth")
+            raise limit_error(self._text, self._position, self._limits, "max_depth")
         self._open.append(set() if character == "{" else None)
         self._state = _State.FIRST_KEY if character == "{" else _State.FIRST_VALUE
-        self._at += 1
+        self._position += 1
         return _STARTS[character]
 
     def _close(self, character: str) -> Event:
-        self._at += 1
+        self._position += 1
         self._open.pop()
         self._complete()
         return Event(EventKind.END_OBJECT if character == "}" else EventKind.END_ARRAY)
@@ -289,7 +291,7 @@ class IncrementalParser:
 
     def _scalar(self) -> Event:
         """Read a number or a word; its end is known once another character follows."""
-        start = self._at
+        start = self._position
         numeric = self._text[start] in "-0123456789"
         run = (_NUMBER_CHARACTERS if numeric else _WORD_CHARACTERS)(self._text, start)
         assert run is not None
@@ -312,7 +314,7 @@ class IncrementalParser:
             in_array = bool(self._open) and self._open[-1] is None
             after_comma = in_array and self._state is _State.VALUE
             raise explain_value(self._text, start, after_comma=after_comma)
-        self._at = end
+        self._position = end
         self._complete()
         return Event(EventKind.VALUE, value)
 
@@ -322,50 +324,50 @@ class IncrementalParser:
                 return int(token)
             except ValueError:  # the interpreter allows fewer digits than the limit
                 limits = interpreter_limits(self._limits)
-                raise limit_error(self._text, self._at, limits, "max_digits") from None
+                raise limit_error(self._text, self._position, limits, "max_digits") from None
         value = float(token)
         if value - value != 0:
             expected = "a number within the range of a double"
-            raise syntax_error(self._text, self._at, expected, token[:40])
+            raise syntax_error(self._text, self._position, expected, token[:40])
         return value
 
     def _begin_string(self, *, is_key: bool) -> None:
-        self._at += 1
+        self._position += 1
         self._string_is_key = is_key
         self._state = _State.STRING
 
     def _continue_string(self) -> Event:
         """Read more of a string; only an incomplete escape stays in the buffer."""
         while True:
-            plain = _PLAIN(self._text, self._at)
+            plain = _PLAIN(self._text, self._position)
             assert plain is not None
             self._append(plain[0], plain.end())
-            if self._at == len(self._text):
+            if self._position == len(self._text):
                 return self._end_of_data()
-            if self._text[self._at] == '"':
-                self._at += 1
+            if self._text[self._position] == '"':
+                self._position += 1
                 return self._finish_string("".join(self._string))
-            escape = _ESCAPE(self._text, self._at)
-            left = len(self._text) - self._at
-            if left < _LONGEST_ESCAPE and not self._ended and self._may_grow(escape):
+            escape = _ESCAPE(self._text, self._position)
+            remaining = len(self._text) - self._position
+            if remaining < _LONGEST_ESCAPE and not self._ended and self._may_grow(escape):
                 return _NEED_DATA
             if escape is None:
-                raise explain_string(self._text, self._at)
+                raise explain_string(self._text, self._position)
             try:
                 value = unescape(escape[0])
             except ValueError:
-                raise explain_string(self._text, self._at) from None
+                raise explain_string(self._text, self._position) from None
             self._append(value, escape.end())
 
     def _may_grow(self, escape: re.Match[str] | None) -> bool:
         """Return whether more characters could change the escape that begins here."""
-        rest = self._text[self._at : self._at + _LONGEST_ESCAPE]
+        rest = self._text[self._position : self._position + _LONGEST_ESCAPE]
         if escape is None:
             return rest.startswith("\\") and _ESCAPE_BEGUN(rest) is not None
         return len(escape[0]) == 6 and _HIGH_SURROGATE(rest) is not None
 
     def _append(self, text: str, end: int) -> None:
-        self._at = end
+        self._position = end
         if text:
             self._string.append(text)
             self._string_length += len(text)
@@ -386,9 +388,9 @@ class IncrementalParser:
         assert keys is not None
         if text in keys:
             got = f"{text[:60]!r} again"
-            raise syntax_error(self._text, self._at, "every key of an object once", got)
+            raise syntax_error(self._text, self._position, "every key of an object once", got)
         if len(keys) >= self._limits.max_keys:
-            raise limit_error(self._text, self._at, self._limits, "max_keys")
+            raise limit_error(self._text, self._position, self._limits, "max_keys")
         keys.add(text)
         self._state = _State.COLON
         return Event(EventKind.KEY, text)
