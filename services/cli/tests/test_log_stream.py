@@ -3,6 +3,7 @@
 import json
 from base64 import b64encode
 from contextlib import contextmanager
+from itertools import dropwhile
 
 import pytest
 from kakuri import _log_stream as stream
@@ -34,8 +35,9 @@ class BrokenAPI:
 
     name = "here"
 
-    def __init__(self, breaks):
+    def __init__(self, breaks, lines=LINES):
         self._breaks = list(breaks)
+        self._lines = lines
         self.queries = []
 
     @contextmanager
@@ -43,7 +45,8 @@ class BrokenAPI:
         query = dict(params)
         self.queries.append(query)
         since = query.get("since", "")
-        text = b"".join(record(at=at, line=line) for at, line in LINES if at >= since)
+        later = dropwhile(lambda each: each[0] < since, self._lines)
+        text = b"".join(record(at=at, line=line) for at, line in later)
         if not self._breaks:
             yield Response([text])
             return
@@ -66,6 +69,32 @@ def test_log_continues_after_every_break_without_a_gap_or_a_repetition(invocatio
     api = BrokenAPI([first, second])
     read = list(stream.follow_records(invocation, api, "a", [("tail", "9")]))
     assert read == [(at, record(at=at, line=line)) for at, line in LINES]
+
+
+SET_BACK = [("5", "a"), ("7", "b"), ("2", "c"), ("2", "d"), ("3", "e"), ("8", "f"), ("8", "g")]
+
+
+@pytest.mark.parametrize("first", range(0, 170, 3))
+@pytest.mark.parametrize("second", [0, 21, 45, 90])
+def test_log_whose_clock_was_set_back_continues_without_a_repetition(invocation, first, second):
+    api = BrokenAPI([first, second], SET_BACK)
+    read = list(stream.follow_records(invocation, api, "a", []))
+    assert read == [(at, record(at=at, line=line)) for at, line in SET_BACK]
+
+
+def test_record_without_a_time_is_not_repeated_before_the_last_one(invocation):
+    lines = [("5", "a"), ("", "b"), ("2", "c"), ("3", "d")]
+    api = BrokenAPI([len(record(at="1", line="a")) * 3], lines)
+    read = [json.loads(line)["line"] for _, line in stream.follow_records(invocation, api, "a", [])]
+    assert read == list("abcd")
+
+
+def test_log_whose_clock_was_set_back_continues_with_a_later_line_if_the_last_one_was_removed():
+    position = stream._Position()
+    for at in ("7", "2"):
+        position.advance(at, 1)
+    position.reopened()
+    assert [position.precedes_last(at) for at in ("5", "8", "3")] == [True, False, False]
 
 
 def test_log_whose_response_ends_within_a_record_continues_after_the_last_one(invocation, capsys):

@@ -95,8 +95,11 @@ def _followed(
                 position.reopened()
                 for line in _complete_lines(response):
                     record = record_of(line)
+                    at = str(record.get("at", ""))
+                    if position.precedes_last(at):
+                        continue
                     content = content_of(record)
-                    seen = position.advance(str(record.get("at", "")), len(content))
+                    seen = position.advance(at, len(content))
                     if not seen:
                         yield record, line
                     elif seen < len(content):
@@ -126,19 +129,29 @@ class _Position:
     """How far a log was read: the time of the last record, and how many bytes have that time.
 
     Bytes are counted, not records, because the agent may cut a long line elsewhere when it is read
-    again.
+    again. If an earlier record has a later time than the last one, because the clock was set back
+    or both streams were written at once, the server begins with the earlier one.
     """
 
     def __init__(self) -> None:
         self.has_begun = False
-        self._at = ""
+        self._at = self._latest = ""
         self._size = 0
         self._seen_again = 0
+        self._is_before_last = False
 
     def reopened(self) -> None:
         """Expect the bytes with the last time again, which the server sends first."""
         self._seen_again = self._size
+        self._is_before_last = self._at < self._latest
         self.has_begun = True
+
+    def precedes_last(self, at: str) -> bool:
+        """Return whether a record with this time comes before the last one that was read."""
+        if self._is_before_last:
+            # A time that is later than all others shows that the last record was removed meanwhile.
+            self._is_before_last = at != self._at and at <= self._latest
+        return self._is_before_last
 
     def advance(self, at: str, size: int) -> int:
         """Record the bytes of a record, and return how many of them were read before."""
@@ -146,6 +159,7 @@ class _Position:
             return 0  # a mark, which has no time
         if at != self._at:
             self._at, self._size, self._seen_again = at, 0, 0
+            self._latest = max(self._latest, at)
         seen = min(self._seen_again, size)
         self._seen_again -= seen
         self._size += size - seen
