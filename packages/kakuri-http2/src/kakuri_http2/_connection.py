@@ -179,7 +179,7 @@ class Connection(InboundFields):
             self._end_stream(stream, reset)
         elif number not in self._ended:
             window = self.limits.stream_window
-            self._remember(Stream(number, StreamState.RESET_LOCAL, 0, window))
+            self._keep_ended(Stream(number, StreamState.RESET_LOCAL, 0, window))
         self._count_own_reset()
 
     def _end_stream(self, stream: Stream, reset: StreamReset) -> None:

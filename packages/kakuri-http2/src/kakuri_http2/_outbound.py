@@ -296,7 +296,7 @@ class Outbound:
         stream.queue = None
         self._queued -= stream.queued
         stream.queued = 0
-        self._remember(stream)
+        self._keep_ended(stream)
         if stream.state is StreamState.CLOSED:
             if self._peer_resets:
                 self._peer_resets -= 1
@@ -307,8 +307,8 @@ class Outbound:
             stream.unread = 0
         stream.receiver = DROPPED
 
-    def _remember(self, stream: Stream) -> None:
-        """Remember how a stream ended, for frames that still arrive for it."""
+    def _keep_ended(self, stream: Stream) -> None:
+        """Keep a stream that has ended, for frames that still arrive for it."""
         self._ended[stream.number] = stream
         if len(self._ended) > _MAX_ENDED_STREAMS:
             self._ended.popitem(last=False)

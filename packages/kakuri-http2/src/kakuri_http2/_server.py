@@ -89,7 +89,7 @@ class ServerConnection(Connection):
         if self._is_going_away:  # the client knows from GOAWAY that it was not processed
             if number not in self._ended:
                 window = self.limits.stream_window
-                self._remember(Stream(number, StreamState.RESET_LOCAL, 0, window))
+                self._keep_ended(Stream(number, StreamState.RESET_LOCAL, 0, window))
             return None
         self._last_peer_stream = number
         # A stream counts until the client can know that it has ended.

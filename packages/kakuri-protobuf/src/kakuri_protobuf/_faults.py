@@ -83,12 +83,12 @@ def _value(
         for inner, text in _message(value, schema_of(field.type), schema_of, depth - 1):
             yield f"{path}.{inner}" if inner else path, text
         return
-    expected = _expectation(value, kind)
+    expected = _expected(value, kind)
     if expected:
         yield path, f"expected {expected}, got {_shown(value)}"
 
 
-def _expectation(value: Any, kind: Kind) -> str:
+def _expected(value: Any, kind: Kind) -> str:
     """Describe what was expected instead of a value; empty if the value is valid."""
     if kind is Kind.STRING:
         if not isinstance(value, str):
@@ -99,7 +99,7 @@ def _expectation(value: Any, kind: Kind) -> str:
     if kind is Kind.BOOL:
         return "" if isinstance(value, bool) else "bool"
     if kind in (Kind.FLOAT, Kind.DOUBLE):
-        return _real_expectation(value, kind)
+        return _expected_real(value, kind)
     assert kind.bounds is not None
     low, high = kind.bounds
     if not isinstance(value, int):
@@ -107,7 +107,7 @@ def _expectation(value: Any, kind: Kind) -> str:
     return "" if low <= value <= high else f"an integer from {low} to {high} ({kind.value})"
 
 
-def _real_expectation(value: Any, kind: Kind) -> str:
+def _expected_real(value: Any, kind: Kind) -> str:
     if not isinstance(value, (int, float)):
         return "a number"
     finite = value == value and abs(value) != float("inf")

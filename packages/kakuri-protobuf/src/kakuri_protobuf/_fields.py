@@ -84,7 +84,7 @@ def schema_of(cls: type[Any]) -> Schema:
     for name in pseudo and pseudo.intersection(inspect.signature(cls.__init__).parameters):
         if not hasattr(cls, name):
             raise UnsupportedTypeError(f"{cls.__qualname__}.{name}: expected a default")
-    hints = _hints(cls)
+    hints = _field_annotations(cls)
     fields: list[Field] = []
     unknown = None
     for item in dataclasses.fields(cls):
@@ -105,7 +105,7 @@ def schema_of(cls: type[Any]) -> Schema:
     return Schema(cls, tuple(fields), unknown)
 
 
-def _hints(cls: type[Any]) -> dict[str, Any]:
+def _field_annotations(cls: type[Any]) -> dict[str, Any]:
     """Return the annotations of fields only, because others may have names that do not resolve."""
     names = {item.name for item in dataclasses.fields(cls)}
     found: dict[str, Any] = {}

@@ -280,12 +280,12 @@ _LEVELS = 4
 """Levels of nesting that the expression matches; each level doubles its length."""
 
 
-def _many(pattern: str) -> str:
+def _repeated(pattern: str) -> str:
     """Repeat a pattern so that `re` needs memory for each thousand matches, not for each match."""
     return f"(?>(?:(?>(?:{pattern}){{1,1000}}))*)"
 
 
-_ESCAPES = _many(r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})' + NOT_SPECIAL)
+_ESCAPES = _repeated(r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})' + NOT_SPECIAL)
 _STRING = f'"{NOT_SPECIAL}{_ESCAPES}"'
 _NUMBER = r"-?+(?!0[0-9])[0-9]++(?:\.[0-9]++|)(?:[eE][-+]?+[0-9]++|)"
 _SCALAR = f"{_STRING}|{_NUMBER}|true|false|null"
@@ -296,7 +296,7 @@ def _container(value: str) -> str:
     # Each item includes the comma after it, if another item follows.
     item = rf"{value}{_SPACE}(?:,{_SPACE}(?!\])|(?=\]))"
     member = rf'{_STRING}{_SPACE}:{_SPACE}{value}{_SPACE}(?:,{_SPACE}(?=")|(?=\}}))'
-    return rf"\[{_SPACE}{_many(item)}\]|\{{{_SPACE}{_many(member)}\}}"
+    return rf"\[{_SPACE}{_repeated(item)}\]|\{{{_SPACE}{_repeated(member)}\}}"
 
 
 @cache

@@ -248,19 +248,19 @@ def depth_of(shape: Shape, known: dict[Record, int] | None = None) -> int:
         case Mapping():
             return min(sys.maxsize, 1 + depth_of(shape.value, known))
         case FixedTuple(items=parts):
-            return min(sys.maxsize, 1 + _deepest(parts, known))
+            return min(sys.maxsize, 1 + _max_depth(parts, known))
         case Union(members=parts):
-            return _deepest(parts, known)
+            return _max_depth(parts, known)
         case Record():
             if shape not in known:
                 known[shape] = sys.maxsize  # the result if the record contains itself
                 parts = tuple(field.shape for field in shape.fields)
-                known[shape] = min(sys.maxsize, 1 + _deepest(parts, known))
+                known[shape] = min(sys.maxsize, 1 + _max_depth(parts, known))
             return known[shape]
         case Anything():
             return sys.maxsize
     return 0
 
 
-def _deepest(shapes: tuple[Shape, ...], known: dict[Record, int]) -> int:
+def _max_depth(shapes: tuple[Shape, ...], known: dict[Record, int]) -> int:
     return max((depth_of(shape, known) for shape in shapes), default=0)

@@ -50,7 +50,7 @@ def tokenize(text: str, file: str) -> list[Token]:
         position = Position(line, index - line_start + 1)
         match = _TOKEN.match(text, index)
         if match is None:
-            raise ProtoSyntaxError(_complaint(text, index), file, *position)
+            raise ProtoSyntaxError(_describe_error(text, index), file, *position)
         kind = match.lastgroup or ""
         piece = match.group()
         if kind != "space":
@@ -88,7 +88,7 @@ def string_value(token: Token, file: str) -> bytes:
     return bytes(value)
 
 
-def _complaint(text: str, index: int) -> str:
+def _describe_error(text: str, index: int) -> str:
     if text.startswith("/*", index):
         return "expected the end of the comment, got the end of the file"
     if text[index] in "\"'":

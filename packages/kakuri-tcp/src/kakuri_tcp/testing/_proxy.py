@@ -189,7 +189,7 @@ class _Side(Connection):
         if self._transit_size > _IN_TRANSIT and self.other is not None:
             self.other.pause_reading()
         if self._timer is None:
-            self._arrive()
+            self._forward_due()
 
     def end(self) -> None:
         """End the stream to this side's peer."""
@@ -210,7 +210,7 @@ class _Side(Connection):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.abort()
 
-    def _arrive(self) -> None:
+    def _forward_due(self) -> None:
         """Send the next piece that is due, one per turn of the loop so that it is sent alone."""
         self._timer = None
         if self._transit and self._transit[0][0] <= self._loop.time() and not self.is_closing:
@@ -224,7 +224,7 @@ class _Side(Connection):
                     self.other.resume_reading()
         if self._transit and not self.is_closing:
             delay = max(0.0, self._transit[0][0] - self._loop.time())
-            self._timer = self._loop.call_later(delay, self._arrive)
+            self._timer = self._loop.call_later(delay, self._forward_due)
 
     def writing_paused(self) -> None:
         if self.other is not None:
