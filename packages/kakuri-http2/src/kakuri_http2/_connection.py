@@ -5,14 +5,6 @@ accepts messages, and `data_to_send` returns the bytes to write. Nothing here wa
 that a peer does raises an exception: a stream error is the event `StreamReset`, a connection error
 is `ConnectionEnded`, and `data_to_send` includes the frame that reports it to the peer.
 
-The class is split by frame type into a chain of base classes, because all of them share the state
-of one connection:
-
-    Outbound        the table of streams, and everything that is sent
-    InboundContent  DATA and WINDOW_UPDATE
-    InboundFields   HEADERS and CONTINUATION
-    Connection      the other frames, and the public methods of both roles
-
 Out of scope: push, priorities (read and ignored), the upgrade from HTTP/1.1, and CONNECT.
 """
 
@@ -41,7 +33,7 @@ from kakuri_http2._stream import Stream
 
 
 class Connection(InboundFields):
-    """The base class of both roles.
+    """The base class of both roles, split into a chain of base classes (see `_outbound`).
 
     Attributes:
         limits: What the peer may do.
