@@ -185,7 +185,7 @@ def test_following_verb_exits_with_141_when_reader_closes_idle_output(api, tmp_p
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("arguments", ["--help", "ps -q"])
-def test_standard_stream_that_is_full_or_closed(
+def test_full_output_is_one_error_and_a_closed_standard_stream_none(
     api, tmp_path, arguments, redirection, code, message
 ):
     api.add("web")

@@ -4,7 +4,7 @@ import threading
 import pytest
 from kakuri._exits import Unreachable
 from kakuri._invocation import Invocation
-from kakuri._results import MAX_CONCURRENT, act_on_each
+from kakuri._results import MAX_CONCURRENT, Result, act_on_each
 from kakuri_http import problem
 
 from .fake_api import RECEIPT
@@ -94,7 +94,7 @@ def test_verbs_act_on_at_most_sixteen_workloads_at_a_time(capsys):
 
     def act(own, workload_id):
         barrier.wait(10)  # until as many are in progress
-        return b"{}", {}, "done"
+        return Result(b"{}", {}, "done")
 
     assert act_on_each(Invocation({}), api, ids, act) == 0
     assert api.clients == MAX_CONCURRENT == 16
@@ -105,7 +105,7 @@ def test_unexpected_error_for_one_of_several_workloads_is_raised(capsys):
     def act(own, workload_id):
         if workload_id == "b":
             raise ZeroDivisionError
-        return b"{}", {}, "done"
+        return Result(b"{}", {}, "done")
 
     with pytest.raises(ZeroDivisionError):
         act_on_each(Invocation({}), CountingAPI(), ["a", "b", "c"], act)
@@ -116,7 +116,7 @@ def test_interrupt_prints_in_json_what_was_done(capsys):
     def act(own, workload_id):
         if workload_id == "b":
             raise KeyboardInterrupt
-        return b"{}", {"id": workload_id}, "done"
+        return Result(b"{}", {"id": workload_id}, "done")
 
     invocation = Invocation({})
     invocation.format = "json"

@@ -161,4 +161,4 @@ def _carry_out(invocation: Invocation, api: "API", change: "Change", grace: floa
     text = {"create": "created", "replace": "replaced", "remove": "removed"}.get(
         change.kind, "same"
     )
-    return b"", document, text  # in groups, the document is printed
+    return Result(b"", document, text)

@@ -49,7 +49,7 @@ def stop(
                 )
             document = response.document
             text = f"stopped: {end_text(document)}" if has_ended(document) else "stopping"
-            return response.body, document, text
+            return Result(response.body, document, text)
 
         return act_on_each(invocation, api, ids, act)
 
@@ -67,7 +67,7 @@ def start(invocation: Invocation, *, ids: tuple[str, ...], if_version: int | Non
             document = response.document
             is_new = response.status == 202
             text = "started" if is_new else f"nothing to do: {why_text(document)}"
-            return response.body, document, text
+            return Result(response.body, document, text)
 
         return act_on_each(invocation, api, ids, act)
 
@@ -85,7 +85,7 @@ def restart(
 
         def act(api: "API", workload_id: str) -> Result:
             response = post(api, workload_id, "restart", grace=grace, version=if_version)
-            return response.body, response.document, "restarting"
+            return Result(response.body, response.document, "restarting")
 
         return act_on_each(invocation, api, ids, act)
 

@@ -62,11 +62,11 @@ def rm(
                 from kakuri_json import encode  # noqa: PLC0415 (only here)
 
                 document = {"id": workload_id}
-                return encode(document), document, "not found"
+                return Result(encode(document), document, "not found")
             document = response.document
             is_gone = response.status == 200
             text = receipt_text(document) if is_gone else "is being removed"
-            return response.body, document, text
+            return Result(response.body, document, text)
 
         return act_on_each(invocation, api, ids, act)
 

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from kakuri._exits import CommandError, Exit, UsageError
 from kakuri._invocation import Invocation
@@ -21,8 +21,20 @@ _UNREACHABLE = (_UNSENT, "agent_unreachable")
 """Codes of errors that requests about other workloads would get as well."""
 
 T = TypeVar("T")
-Result = tuple[bytes, dict[str, Any], str]
-"""A document as JSON, the same decoded, and a line of text about it."""
+
+
+class Result(NamedTuple):
+    """What an action on one workload shows, in each form of the output.
+
+    Attributes:
+        body: The document as the API sent it. Of several workloads, `document` is printed instead.
+        document: The same, decoded.
+        text: The line of text.
+    """
+
+    body: bytes
+    document: dict[str, Any]
+    text: str
 
 
 def act_on_each(
@@ -111,29 +123,28 @@ def _print_results(
 ) -> int:
     """Print results as they come, or all at once as JSON; return the exit code."""
     failures = Failures(invocation)
-    documents: list[tuple[bytes, dict[str, Any]]] = []
+    collected: list[Result] = []
     try:
         for workload_id, result in results:
             if isinstance(result, CommandError) and is_alone:
                 raise result
-            if not isinstance(result, tuple):
+            if not isinstance(result, Result):
                 failures.add(workload_id, result)
                 continue
-            body, document, text = result
             if invocation.is_name:
                 invocation.out(workload_id)
             elif invocation.format == "jsonl":
-                invocation.out_value(document)
+                invocation.out_value(result.document)
             elif invocation.format == "json":
-                documents.append((body, document))
+                collected.append(result)
             else:
-                invocation.out(f"{workload_id}  {text}")
+                invocation.out(f"{workload_id}  {result.text}")
     finally:  # also after Ctrl-C: what was done is printed
         if invocation.format == "json":
             if not is_alone:
-                invocation.out_value([document for _, document in documents])
-            elif documents:
-                invocation.out_document(documents[0][0])
+                invocation.out_value([result.document for result in collected])
+            elif collected:
+                invocation.out_document(collected[0].body)
     return failures.complete()
 
 
