@@ -8,6 +8,7 @@ import pytest
 from kakuri_daemon import (
     DaemonCommand,
     DaemonError,
+    NumberRange,
     WorkerCount,
     allow_user,
     endpoint,
@@ -32,7 +33,7 @@ def daemon(monkeypatch, capsys):
 
     @click.command(cls=DaemonCommand, name="test-daemon", default_listen="127.0.0.1:7000")
     @click.option("--peer", type=endpoint)
-    @click.option("--seconds", type=click.FloatRange(min=0), default=1.0)
+    @click.option("--seconds", type=NumberRange(min=0), default=1.0)
     @click.option("--size", type=click.IntRange(1))
     @click.option("--name", "names", multiple=True)
     def command(**options):
@@ -119,12 +120,16 @@ def test_invalid_or_contradictory_access_option_is_one_line_and_status_2(
 
 @pytest.mark.parametrize(
     ("option", "message"),
-    [("--size", "'x' is not a valid integer"), ("--seconds", "'x' is not a valid number")],
+    [
+        ("--size=x", "'x' is not a valid integer"),
+        ("--seconds=x", "'x' is not a valid number"),
+        ("--seconds=nan", "expected a number, got 'nan'"),
+    ],
 )
 def test_option_that_is_not_a_number_gets_an_error_without_a_range(daemon, option, message):
-    status, error, options = daemon(option, "x")
+    status, error, options = daemon(option)
     assert (status, options) == (2, None)
-    assert f": {message}." in error
+    assert f": {message}" in error
 
 
 def test_default_is_used_without_option_variable_and_file(daemon):

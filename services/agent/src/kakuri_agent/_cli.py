@@ -1,6 +1,5 @@
 """The command `kakuri-agent`."""
 
-import math
 import os
 import re
 import socket
@@ -17,6 +16,7 @@ from kakuri_daemon import (
     DaemonCommand,
     DaemonError,
     NonEmptyPath,
+    NumberRange,
     allow_user,
     endpoint,
     listen_group,
@@ -99,12 +99,6 @@ class Settings:
     name: str | None = None
 
 
-def _refuse_nan(_ctx: click.Context, _param: click.Parameter, value: float) -> float:
-    if math.isnan(value):  # FloatRange accepts it
-        raise click.BadParameter(f"expected a number, got {value}")
-    return value
-
-
 def _node_name(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str:
     """Return the node's name: by default the host's, if that is a valid name of a node."""
     if value is None:
@@ -184,8 +178,7 @@ def _node_name(_ctx: click.Context, _param: click.Parameter, value: str | None) 
 )
 @click.option(
     "--retention-hours",
-    type=click.FloatRange(0, MAX_RETENTION_HOURS),
-    callback=_refuse_nan,
+    type=NumberRange(0, MAX_RETENTION_HOURS),
     default=RETENTION_HOURS,
     show_default=True,
     help="How long ended workloads are kept, with their logs; and how long removed ones can be "

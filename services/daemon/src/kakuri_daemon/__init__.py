@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         DaemonCommand,
         DaemonError,
         NonEmptyPath,
+        NumberRange,
         WorkerCount,
         endpoint,
     )
@@ -39,6 +40,7 @@ __all__ = [
     "KeyedEvents",
     "LogStream",
     "NonEmptyPath",
+    "NumberRange",
     "WorkerCount",
     "WorkerPeers",
     "__version__",
@@ -71,6 +73,7 @@ _HOMES = {
     "KeyedEvents": "_keyed_events",
     "LogStream": "_stream",
     "NonEmptyPath": "_command",
+    "NumberRange": "_command",
     "WorkerCount": "_command",
     "WorkerPeers": "_worker_peers",
     "allow_user": "_local_access",

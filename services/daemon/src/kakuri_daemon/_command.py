@@ -6,6 +6,7 @@ KAKURI_AGENT_LISTEN, or KAKURI_LISTEN for all daemons of an environment; in the 
 `--config` it is `listen = "…"`. An error names the place that the value came from.
 """
 
+import math
 import os
 import sys
 from collections.abc import Collection, Sequence
@@ -81,6 +82,19 @@ class WorkerCount(click.ParamType[int]):
                 ctx,
             )
         return int(text)
+
+
+class NumberRange(click.FloatRange):
+    """An option's type: a number in a range. Unlike `click.FloatRange`, it refuses NaN."""
+
+    name = "number"  # in errors; click's own is "float range"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number."""
+        number = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"expected a number, got {value!r}", param, ctx)
+        return number
 
 
 class NonEmptyPath(click.Path):
@@ -170,8 +184,6 @@ class DaemonCommand(click.Command):
             # Otherwise click reports a word as "'x' is not a valid integer range".
             if isinstance(option.type, click.IntRange):
                 option.type.name = "integer"
-            elif isinstance(option.type, click.FloatRange):
-                option.type.name = "number"
 
     def main(self, args: Sequence[str] | None = None, *_more: Any, **_options: Any) -> Any:
         """Run the command and exit: 0, or 2 with one line on standard error."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from kakuri_daemon import DaemonError, NonEmptyPath, endpoint
+from kakuri_daemon import DaemonError, NonEmptyPath, NumberRange, endpoint
 from kakuri_tcp import Endpoint
 from kakuri_workload import IMAGE_REFERENCE, WORKLOAD_ID
 from kakuri_workload.metrics import METRICS_ZONES
@@ -216,14 +216,14 @@ _OPTIONS = (
     ),
     click.option(
         "--image-min-age",
-        type=click.FloatRange(0, MAX_AGE_SECONDS),
+        type=NumberRange(0, MAX_AGE_SECONDS),
         default=DEFAULT_COLLECTION.min_age,
         show_default=True,
         help="Seconds to keep every image after it was first seen.",
     ),
     click.option(
         "--image-max-age-hours",
-        type=click.FloatRange(0, MAX_AGE_SECONDS / SECONDS_PER_HOUR),
+        type=NumberRange(0, MAX_AGE_SECONDS / SECONDS_PER_HOUR),
         default=0,
         show_default=True,
         help="Hours after its last use at which an image is removed regardless of disk use; 0 for "
@@ -231,7 +231,7 @@ _OPTIONS = (
     ),
     click.option(
         "--image-gc-interval",
-        type=click.FloatRange(1, 86_400),
+        type=NumberRange(1, 86_400),
         default=DEFAULT_COLLECTION.interval,
         show_default=True,
         help="Seconds between two checks for images to remove.",
