@@ -804,6 +804,19 @@ def raise_os_error():
     raise OSError("the disk is gone")
 
 
+async def test_idle_writer_reports_that_its_thread_cannot_be_started(registry, store, monkeypatch):
+    monkeypatch.setattr(_store_probe, "PROBE_SECONDS", 0.001)
+
+    def refuse(_thread):
+        raise RuntimeError("can't start new thread")
+
+    async with StoreWriter(registry, store) as writer:
+        with monkeypatch.context() as limit:
+            limit.setattr(threading.Thread, "start", refuse)
+            await until(lambda: "can't start new thread" in str(writer.error))
+        await until(lambda: writer.error is None)
+
+
 async def test_store_that_lacks_members_is_rejected_at_once(registry):
     class PartialStore:
         is_nonblocking = False

@@ -85,7 +85,7 @@ async def keep_locked(renew: Callable[[], Awaitable[bool]]) -> None:
             problem = None
         except NodeUnavailable as error:
             if str(error) != problem:
-                log.error("the log directory was deleted or replaced", error=str(error))  # noqa: TRY400 (without a traceback)
+                log.error("the log directory is not locked any more", error=str(error))  # noqa: TRY400 (without a traceback)
             problem = str(error)
 
 
