@@ -58,11 +58,11 @@ class StoreProbe:
             seconds = f"{PROBE_SECONDS:g} s"
             self._on_stalled(StoreFailed(f"the disk has not answered for at least {seconds}"))
             return
+        self._is_probing = True
         try:
             self._submit(reporting(self._loop, self._store.check_room, self._report))
         except RuntimeError as error:  # no thread can be started
             self._report(None, error)
-        self._is_probing = True
 
     def _report(self, _result: None, error: BaseException | None) -> None:
         self._is_probing = False
