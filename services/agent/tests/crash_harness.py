@@ -1,5 +1,6 @@
-"""Scenarios in which agents are killed one after the other, with one state directory and one sidecar or
-container runtime.
+"""Scenarios in which agents are killed one after the other.
+
+The agents share a state directory, and a sidecar or container runtime.
 
 A kill leaves what SIGKILL leaves: the files as they are at that moment, and the requests that the
 sidecar has received. The rest of the killed agent is cut off, so that nothing it still does has any
@@ -66,8 +67,8 @@ HEALTHY, FULL, FAILING = "healthy", "full", "failing"
 
 MAX_DISK_FAULT_SECONDS = 30.0
 UNCERTAIN_SECONDS = 10.0
-"""How long after a failed write a zone may be stopped before the request is on disk: the agent may not
-have noticed yet that the disk accepts writes again."""
+"""How long after a failed write a zone may be stopped before the request is on disk: the agent may
+not have noticed yet that the disk accepts writes again."""
 
 
 class Killed(BaseException):
@@ -113,8 +114,10 @@ class RecordingStore(SQLiteStore):
 
 
 class AgentRun:
-    """One agent, from its start until it is killed: when it reaches a failpoint for the nth time, or at
-    any time."""
+    """One agent, from its start until it is killed.
+
+    That is when it reaches a failpoint for the nth time, or at any time.
+    """
 
     def __init__(self, system, directory: Path, failpoint: str | None, count: int) -> None:
         self.system = system
@@ -188,7 +191,7 @@ class AgentRun:
         self.end.set_result(name)
 
     async def call(self, request):
-        """Return the reply to a request; None if the agent is killed, or its disk accepts no writes."""
+        """Return the reply; None if the agent is killed, or its disk accepts no writes."""
         was_blocked, failures = self._is_blocked, self.store.failures
         try:
             self.reach("agent.before-request")
@@ -300,7 +303,7 @@ class EventStream:
 
 
 class System:
-    """Everything that outlives an agent: state directory, sidecar, clients and the replies they got."""
+    """Everything that outlives an agent: state directory, sidecar, clients and their replies."""
 
     def __init__(
         self,
@@ -523,13 +526,13 @@ class System:
 
     def check_command(self, agent_run, command, zone_id, spec):
         """Check a command that an agent begins; `spec` is that of the zone to start."""
-        self.note(f"zone {zone_id} is to {command}")
+        self.note(f"command {command} for zone {zone_id}")
         if spec is not None:
             gen = spec.workload.labels["gen"]
             self._posted[gen] = max(spec.attempt, self._posted.get(gen, 0))
             entry = agent_run.store.durable.get(spec.id)
             if entry is None or entry.attempt < spec.attempt:
-                self.report_violation(f"{spec} is started before that is on disk")
+                self.report_violation(f"{spec} is started before the attempt is on disk")
             return
         entry, known = agent_run.store.durable.get(zone_id), agent_run.registry.get(zone_id)
         if entry is None or known is None or known.state.is_terminal:
@@ -548,4 +551,6 @@ class System:
         if entry.desired is DesiredState.RUN or (
             command == "remove" and entry.desired is not DesiredState.REMOVE
         ):
-            self.report_violation(f"{zone_id} is to {command} before that is on disk")
+            self.report_violation(
+                f"{zone_id} gets the command {command} before the request is on disk"
+            )

@@ -16,9 +16,8 @@ from kakuri_workload import TRANSITIONS, DesiredState, Event, WorkloadState
 
 RANK = {State.PENDING: 0, State.RUNNING: 1, State.SUCCEEDED: 2, State.FAILED: 2}
 
-
 MAX_EVENTS = 100_000
-"""Number of events of a scenario, at most."""
+"""More than the events of any scenario."""
 
 
 class Violation(AssertionError):
@@ -94,7 +93,7 @@ class ClientHistory:
             raise Violation(f"the events {read[-20:]} were read, the journal has {kept[-20:]}")
 
     def check_registry(self, registry) -> None:
-        """Compare acknowledgements with the registry of an agent that has just started or converged."""
+        """Compare acknowledgements with the registry of an agent that has started or converged."""
         for workload_id, calls in self.calls.items():
             self._check_entry(workload_id, calls, registry)
         for entry in registry:
@@ -131,8 +130,8 @@ class ClientHistory:
             ):
                 _check_tombstone(call, registry.tombstone(workload_id))
         removals = [call.end or self.now for call in calls if call.kind == "RemoveWorkload"]
-        # Replies about an earlier workload of the same id do not count. A call that began before the
-        # start was answered may have got one: the start waits until the removal is on disk.
+        # Replies about an earlier workload of the same id do not count. A call that began before
+        # the start was answered may have got one: the start waits until the removal is on disk.
         since = min(
             (start.end for start in starts if start.begin > max(removals, default=0)),
             default=self.now,
@@ -182,7 +181,7 @@ class ClientHistory:
 
 
 def _may_begin_later(call):
-    """Whether the current attempt of a restarted workload had not begun, and may keep its number."""
+    """Whether the attempt of a restarted workload had not begun, so that its number may stay."""
     return call.reply.state is State.PENDING
 
 
@@ -201,10 +200,10 @@ def _may_follow(starts, removed_from, before, after):
 
 
 class Starts:
-    """The starts of one workload; a scenario asks for some between each two of its replies."""
+    """The starts of one workload, for finding those between two replies."""
 
     def __init__(self, calls: list[Call]) -> None:
-        """Remember the starts, which are in the order in which they began."""
+        """Index the calls, which are in the order in which they began."""
         ends = (math.inf if call.end is None else call.end for call in calls)
         self._begins = [call.begin for call in calls]
         self._last_ends = list(accumulate(ends, max))
@@ -224,7 +223,7 @@ def _none_since(calls, since, kind):
 
 
 def _check_tombstone(removal, tombstone):
-    """Check that a removed workload left a tombstone, which has an end no earlier than was reported."""
+    """Check that a removed workload left a tombstone, with at least the reported progress."""
     if tombstone is None:
         raise Violation(f"{removal.id} was removed ({removal}) without a tombstone")
     last = tombstone.entry

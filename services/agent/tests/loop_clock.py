@@ -1,4 +1,4 @@
-"""Timers of an event loop that a test runs when it wants."""
+"""Timers of an event loop, which fire when a test says so."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ from kakuri_workload.testing import workload
 
 
 class LoopClock:
-    """The timers of the event loop, which end when a test says so."""
+    """The timers of the event loop, which fire when a test says so."""
 
     def __init__(self, monkeypatch):
         loop = asyncio.get_running_loop()
@@ -18,9 +18,9 @@ class LoopClock:
         self.timers.append(timer)
         return timer
 
-    def due(self):
+    def run_back_offs(self):
         """Run all waiting back-offs and return their delays."""
-        waiting = [timer for timer in self.timers if timer.waits]
+        waiting = [timer for timer in self.timers if timer.is_waiting_back_off]
         for timer in waiting:
             timer.run()
         return [timer.delay for timer in waiting]
@@ -32,7 +32,7 @@ class Timer:
         self.is_over = False
 
     @property
-    def waits(self):
+    def is_waiting_back_off(self):
         return not self.is_over and "back_off" in self.call.__name__
 
     def cancel(self):

@@ -231,7 +231,7 @@ async def test_failed_runs_are_restarted_with_doubled_delays(
         entry = registry.get("wl-1")
         assert (entry.state, entry.run.reason, entry.run.exit_code) == (PENDING, "BackOff", 3)
         assert entry.attempt == attempt + 1
-        waited += clock.due()
+        waited += clock.run_back_offs()
         await until_idle()
     assert waited == [10, 20, 40, 80, 160, 300, 300, 300]
     assert len(runtime.commands) == 9
@@ -245,7 +245,7 @@ async def test_stable_run_resets_the_back_off(restarting, registry, runtime, unt
             SUCCEEDED, exit_code=0, attempt=attempt, started_at=1.0, ended_at=1.0 + seconds
         )
         await until_idle()
-        assert clock.due() == [[10], [20], [10], [20]][attempt]
+        assert clock.run_back_offs() == [[10], [20], [10], [20]][attempt]
         await until_idle()
 
 
@@ -266,7 +266,7 @@ async def test_observed_run_is_timed_by_the_monotonic_clock(
         ended_at = 3700.0 if seconds == 5.0 else 101.0
         runtime.change(FAILED, attempt=attempt, started_at=100.0, ended_at=ended_at)
         await until_idle()
-        waited += clock.due()
+        waited += clock.run_back_offs()
         await until_idle()
     assert waited == [10, 20, 10, 20]
 
@@ -278,13 +278,13 @@ async def test_run_that_began_before_the_agent_has_its_full_age(
     await begin(registry, reconciler, until_idle, restart_policy=RestartPolicy.ALWAYS)
     runtime.change(FAILED, exit_code=1)
     await until_idle()
-    assert clock.due() == [10]
+    assert clock.run_back_offs() == [10]
     await until_idle()
     runtime.change(RUNNING, attempt=1, started_at=100.0 - 600.0)  # the clock is at 100
     await until_idle()
     runtime.change(FAILED, attempt=1, exit_code=1)
     await until_idle()
-    assert clock.due() == [10]
+    assert clock.run_back_offs() == [10]
 
 
 async def test_later_attempt_of_a_zone_replaces_that_of_a_restored_store(
@@ -302,7 +302,7 @@ async def test_later_attempt_of_a_zone_replaces_that_of_a_restored_store(
     await until_idle()
     entry = registry.get("wl-1")
     assert (entry.run.reason, entry.attempt, entry.run.address) == ("BackOff", 6, None)
-    clock.due()
+    clock.run_back_offs()
     await until_idle()
     assert runtime.commands == [("start", "wl-1", 6)]
 
@@ -313,7 +313,7 @@ async def test_second_run_has_its_own_times(restarting, registry, runtime, until
     runtime.change(FAILED, reason="Error", exit_code=7, started_at=1.0, ended_at=2.0)
     await until_idle()
     assert [step.exit_code for step in registry.history("wl-1")] == [None, None, 7]
-    clock.due()
+    clock.run_back_offs()
     await until_idle()
     runtime.change(RUNNING, attempt=1, started_at=3.0)
     await until_idle()
@@ -327,7 +327,7 @@ async def test_workload_fails_after_its_last_restart(restarting, registry, runti
     await begin(registry, reconciler, until_idle, **policy)
     runtime.change(FAILED, reason="Error", exit_code=3)
     await until_idle()
-    clock.due()
+    clock.run_back_offs()
     await until_idle()
     runtime.change(FAILED, reason="OOMKilled", exit_code=137, attempt=1)
     await until_idle()
@@ -343,7 +343,7 @@ async def test_successful_run_is_not_restarted_on_failure(
     runtime.change(SUCCEEDED, exit_code=0)
     await until_idle()
     assert registry.get("wl-1").state is SUCCEEDED
-    assert clock.due() == []
+    assert clock.run_back_offs() == []
 
 
 @pytest.mark.parametrize("reason", [None, "Error", "OOMKilled"])
@@ -373,7 +373,7 @@ async def test_stop_during_a_back_off_ends_the_workload(restarting, registry, ru
     await until_idle()
     entry = registry.get("wl-1")
     assert (entry.state, entry.run.reason) == (FAILED, "Stopped")
-    assert clock.due() == []
+    assert clock.run_back_offs() == []
     assert len(runtime.commands) == 1
 
 
@@ -388,7 +388,7 @@ async def test_back_off_continues_with_its_remaining_time_after_a_restart(
     reconciler = Reconciler(registry, writer, runtime, Capacity(), clock=lambda: 100.0)
     await until_idle()
     assert runtime.commands == []
-    assert clock.due() == [waits]
+    assert clock.run_back_offs() == [waits]
     await until_idle()
     assert runtime.commands == [("start", "wl-1", 1)]
     reconciler.close()
@@ -656,7 +656,7 @@ async def test_run_without_known_times_does_not_reset_the_back_off(
     for attempt in range(3):
         runtime.change(FAILED, attempt=attempt, exit_code=1, **times)
         await until_idle()
-        waited += clock.due()
+        waited += clock.run_back_offs()
         await until_idle()
     assert waited == [10, 20, 40]
 

@@ -232,7 +232,7 @@ async def test_back_off_after_a_requested_run_is_the_first_one(
     for attempt in range(3):
         runtime.change(FAILED, reason="Error", attempt=attempt)
         await until_idle()
-        clock.due()
+        clock.run_back_offs()
         await until_idle()
     assert registry.get("wl-1").failures == 3
     registry.set_desired("wl-1", DesiredState.RESTART, now=1.0)
@@ -241,7 +241,7 @@ async def test_back_off_after_a_requested_run_is_the_first_one(
     assert (registry.get("wl-1").attempt, registry.get("wl-1").failures) == (4, 0)
     runtime.change(FAILED, reason="Error", attempt=4)
     await until_idle()
-    assert clock.due() == [10.0]
+    assert clock.run_back_offs() == [10.0]
 
 
 async def test_rerun_reserves_capacity_again(registry, writer, runtime, until_idle):

@@ -130,12 +130,12 @@ async def test_entry_of_a_failed_run_has_the_reason_and_the_time_of_its_restart(
         entry = registry.get("wl-1")
         assert (entry.restart_at, entry.failures) == (100.0 + seconds, attempt + 1)
         assert entry.run.message == "the last run ended: Error, exit code 3"
-        clock.due()
+        clock.run_back_offs()
         await until_idle()
     runtime.change(FAILED, attempt=2)
     await until_idle()
     assert registry.get("wl-1").run.message == "the last run ended: failed"
-    clock.due()
+    clock.run_back_offs()
     await until_idle()
     runtime.change(FAILED, reason="StartError", message="no such file: /nope", attempt=3)
     await until_idle()
@@ -152,6 +152,6 @@ async def test_run_that_was_not_observed_counts_as_stable_by_its_own_times(
     for attempt, ran in enumerate((1.0, seconds)):
         runtime.change(FAILED, attempt=attempt, started_at=1.0, ended_at=1.0 + ran)
         await until_idle()
-        clock.due()
+        clock.run_back_offs()
         await until_idle()
     assert registry.get("wl-1").failures == failures

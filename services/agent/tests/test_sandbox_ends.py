@@ -54,7 +54,7 @@ async def test_sandbox_is_kept_during_a_back_off(restarting, registry, runtime, 
     runtime.change(FAILED, container_id="c1", **ended)
     await until_idle()
     assert [order[0] for order in runtime.commands] == ["start"]
-    clock.due()
+    clock.run_back_offs()
     await until_idle()
     runtime.change(FAILED, container_id="c2", attempt=1, **ended)
     await until_idle()

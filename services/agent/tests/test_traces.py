@@ -70,7 +70,7 @@ def lines():
 
 
 def handle(agent, request):
-    """Handle a request as the server does: in a context of its own, which its awaitable has, too."""
+    """Handle a request as the server does: in its own context, which its awaitable shares."""
 
     def answer():
         reply = agent.handle(request)

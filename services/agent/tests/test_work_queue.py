@@ -110,7 +110,7 @@ async def test_workload_that_awaits_nothing_has_no_volatile_state(queue, clock, 
     queue.add_after("both", 3.0)
     queue.add_once_saved("both")
     queue._writer.answer()
-    assert clock.due() == [3.0, 3.0, 3.0]
+    assert clock.run_back_offs() == [3.0, 3.0, 3.0]
     for workload_id in ("over", "ended", "both", "unknown"):
         queue._volatile.end_run(workload_id)
     await until_idle()
@@ -123,7 +123,7 @@ async def test_cancelled_back_off_does_not_cancel_the_wait_for_the_disk(queue, c
     assert back_off_of(queue, "a") == (True, False)
     queue._volatile.end_run("a")
     assert back_off_of(queue, "a") == (False, False)
-    assert clock.due() == []
+    assert clock.run_back_offs() == []
     queue._writer.answer()
     await until_idle()
     assert queue.reconciled == ["a"]
@@ -132,7 +132,7 @@ async def test_cancelled_back_off_does_not_cancel_the_wait_for_the_disk(queue, c
 async def test_back_off_counts_as_over_until_the_next_one_begins(queue, clock, until_idle):
     queue.add_after("a", -1.0)
     assert back_off_of(queue, "a") == (True, False)
-    assert clock.due() == [0]
+    assert clock.run_back_offs() == [0]
     assert back_off_of(queue, "a") == (False, True)
     queue.add_after("a", 2.0)
     assert back_off_of(queue, "a") == (True, False)

@@ -28,7 +28,7 @@ class _Selector(selectors.SelectSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop in virtual time; `thread_delay` returns the seconds that a call to a thread takes."""
+    """An event loop in virtual time; `thread_delay` returns how long a call to a thread takes."""
 
     def __init__(self, thread_delay: Callable[[], float]) -> None:
         self._clock = _Selector()

@@ -31,7 +31,7 @@ class CheckedClient(Client):
 
 
 class Api:
-    """Calls the control plane, checks its responses, and records the agent's requests and their traces."""
+    """Calls the control plane, and records the requests that its agent gets, with their traces."""
 
     def __init__(self, client, endpoint, asked, traces=(), *, is_possible=True):
         self.client, self.endpoint = client, endpoint
@@ -59,7 +59,8 @@ async def api(reply, *, allowed_hosts=(), is_possible=True):
     Args:
         reply: A reply, or a function that makes one of a request.
         allowed_hosts: Names of the control plane.
-        is_possible: Whether real agents reply so, and the responses have to be described.
+        is_possible: Whether a real agent can give these replies. If so, the responses have to
+            comply with the OpenAPI document.
     """
     asked, traces = [], []
 

@@ -34,7 +34,7 @@ async def turns_of_all():
 
 @asynccontextmanager
 async def crowd(admission, number):
-    """Request admission for a number of documents; yield the admitted ones, and an event to leave."""
+    """Request admission for some documents; yield the admitted ones, and an event to leave."""
     admitted, leave = [], asyncio.Event()
 
     async def enter(name):

@@ -1,4 +1,4 @@
-"""A directory that other users can write to is refused; a missing one is created for this user alone."""
+"""A directory that others can write to is refused; a missing one is created for this user alone."""
 
 import os
 import stat

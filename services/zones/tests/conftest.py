@@ -105,26 +105,28 @@ async def node(run):
         yield started
 
 
-@contextmanager
-def no_collector():
-    """Turn the garbage collector off and yield a function that returns what it would free."""
-    gc.collect()
-    gc.disable()
-
-    def kept():
-        gc.set_debug(gc.DEBUG_SAVEALL)
-        gc.collect()
-        return list(gc.garbage)
-
-    try:
-        yield kept
-    finally:
-        gc.set_debug(0)
-        gc.garbage.clear()
-        gc.enable()
-
-
 @pytest.fixture
 def uncollected():
-    """Return `no_collector`."""
-    return no_collector
+    """Return a context manager that turns the garbage collector off.
+
+    It yields a function that returns the objects that only the collector would free.
+    """
+
+    @contextmanager
+    def without_collector():
+        gc.collect()
+        gc.disable()
+
+        def garbage():
+            gc.set_debug(gc.DEBUG_SAVEALL)
+            gc.collect()
+            return list(gc.garbage)
+
+        try:
+            yield garbage
+        finally:
+            gc.set_debug(0)
+            gc.garbage.clear()
+            gc.enable()
+
+    return without_collector

@@ -33,7 +33,7 @@ async def test_guard_after_cancel_raises_without_beginning_the_call():
         await cancellation.guard(hanging_call())
 
 
-async def test_call_that_succeeds_after_cancel_returns_its_result_and_the_next_raises_start_cancelled():
+async def test_call_that_succeeds_after_cancel_returns_its_result_and_the_next_one_raises():
     cancellation = Cancellation("no", timeout=1000)
     answer = asyncio.get_running_loop().create_future()
     guarded = asyncio.create_task(cancellation.guard(call_answered_by(answer)))
