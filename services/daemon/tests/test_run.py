@@ -4,7 +4,7 @@ import signal
 import socket
 import subprocess
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from types import ModuleType
 
 import pytest
@@ -16,7 +16,7 @@ from kakuri_tcp import Endpoint, listen_lines
 DAEMON = """
 import gc
 import resource
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from kakuri_daemon import configure_logs, run
 from kakuri_tcp import Endpoint, listen_lines
 
@@ -137,6 +137,31 @@ def test_readiness_that_cannot_be_written_raises_daemon_error(monkeypatch):
         with pytest.raises(DaemonError, match="that the daemon is ready: Broken pipe"):
             run(lambda: nullcontext_of(endpoint))
         os.dup2(os.open(os.devnull, os.O_WRONLY), writing)  # closing flushes once more
+
+
+def test_daemon_whose_standard_output_is_a_full_pipe_serves_and_announces_itself_later():
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    filling = 0
+    with suppress(BlockingIOError):
+        while True:
+            filling += os.write(writing, bytes(4096))
+    os.set_blocking(writing, True)
+    with (
+        os.fdopen(reading, "rb") as pipe,
+        subprocess.Popen(
+            [sys.executable, "-c", DAEMON], env=ENVIRONMENT, stdout=writing, stderr=subprocess.PIPE
+        ) as process,
+    ):
+        os.close(writing)
+        assert b"standard output is full" in process.stderr.readline()
+        assert pipe.read(filling) == bytes(filling)
+        port = int(pipe.readline().decode().rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+            client.sendall(b"hello\n")
+            assert client.recv(100) == b"hello\n"
+        process.terminate()
+        assert process.wait(10) == 0
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 import asyncio
 import resource
+import select
 import signal
 import sys
 from collections.abc import Callable
@@ -135,6 +136,24 @@ def _forbid_core_files() -> None:
 
 
 def _announce(endpoint: Endpoint) -> None:
+    """Write the first line; if standard output is a full pipe, once there is room, not to wait."""
+    if select.select([], [sys.stdout], [], 0)[1]:
+        _write_ready_line(endpoint)
+        return
+    log.warning("standard output is full, the line that the daemon is ready follows later")
+    loop, descriptor = asyncio.get_running_loop(), sys.stdout.fileno()
+
+    def write_later() -> None:
+        loop.remove_writer(descriptor)
+        try:
+            _write_ready_line(endpoint)
+        except DaemonError as error:
+            log.warning(str(error))
+
+    loop.add_writer(descriptor, write_later)
+
+
+def _write_ready_line(endpoint: Endpoint) -> None:
     try:
         # In one write, even if the stream is unbuffered: logs may go to the same file.
         sys.stdout.write(f"listening on {endpoint}\n")
