@@ -136,6 +136,30 @@ def test_setting_of_wrong_type_raises_type_error(settings, argument, message):
         settings(**argument)
 
 
+@pytest.mark.parametrize(
+    "name", ["", ".", "a b", "a..b", "*.example", "[::1]", "ü", "a" * 300, "\0"]
+)
+def test_server_name_that_no_certificate_can_have_raises_value_error(name):
+    with pytest.raises(ValueError, match=r"^invalid server_name: expected a host name or an addr"):
+        ClientTLS(server_name=name)
+
+
+@pytest.mark.parametrize(
+    ("settings", "argument", "message"),
+    [
+        (ClientTLS, {"key": "a"}, "expected the certificate of the key, got None"),
+        (ClientTLS, {"alpn": ("h2", "")}, "expected 1 to 255 ASCII characters .* got ''"),
+        (ClientTLS, {"alpn": ("é",)}, "expected 1 to 255 ASCII characters .* got 'é'"),
+        (ServerTLS, {"certificate": "a", "alpn": ("a" * 256,)}, "expected 1 to 255 ASCII"),
+    ],
+)
+def test_tls_setting_that_has_no_effect_or_is_not_valid_raises_value_error(
+    settings, argument, message
+):
+    with pytest.raises(ValueError, match=f"^{message}"):
+        settings(**argument)
+
+
 @pytest.mark.parametrize("uids", [1000, "1000", b"x", ["1000"], [True]])
 async def test_trusted_uids_that_are_not_user_ids_raise_type_error(uids):
     got = re.escape(repr(uids))

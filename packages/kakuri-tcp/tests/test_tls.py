@@ -2,6 +2,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
+import threading
 
 import pytest
 import trustme
@@ -10,6 +11,7 @@ from kakuri_tcp import (
     ClientTLS,
     ConnectFailed,
     Connection,
+    ConnectionLost,
     Endpoint,
     EndpointError,
     LineClient,
@@ -110,6 +112,26 @@ async def test_blocking_connection_over_tls_is_answered(files):
             await asyncio.to_thread(ask, server.endpoint, None)
 
 
+def test_blocking_stream_that_ends_without_close_notify_raises_connection_lost(files):
+    def serve():
+        with context.wrap_socket(listener.accept()[0], server_side=True) as connection:
+            connection.recv(1)
+            connection.sendall(b"part of a li")
+
+    context = ServerTLS(certificate=files / "server.pem").context()
+    with socket.create_server(("localhost", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        endpoint = Endpoint.tls("localhost", listener.getsockname()[1])
+        with blocking.connect(
+            endpoint, timeout=5, tls=ClientTLS(ca=files / "ca.pem")
+        ) as connection:
+            connection.send(b"a")
+            with pytest.raises(ConnectionLost, match="closed TLS without close_notify"):
+                connection.reader().read_line()
+        thread.join()
+
+
 @pytest.mark.parametrize(
     ("tls", "certificate", "why"),
     [
@@ -179,6 +201,24 @@ async def test_tls_client_on_a_plain_port_raises_connect_failed():
     ):
         with pytest.raises(ConnectFailed, match="the TLS handshake failed"):
             await client.request(b"a", timeout=5)
+
+
+async def test_server_that_closes_or_is_silent_in_the_handshake_is_named_with_the_reason():
+    class Closing(Connection):
+        def data_received(self, data):
+            self.close()
+
+    for factory, timeout, why in (
+        (Closing, 5, "the peer closed the connection during the TLS handshake"),
+        (Connection, 0.05, "it took longer than 0.05 s"),
+    ):
+        async with await listen(Endpoint.parse("localhost:0"), factory) as server:
+            endpoint = Endpoint.tls("localhost", server.endpoint.port)
+            message = f"^can't connect to {endpoint}: {why}$"
+            with pytest.raises(ConnectFailed, match=message):
+                await connect(endpoint, Connection, timeout=timeout)
+            with pytest.raises(ConnectFailed, match=message):
+                await asyncio.to_thread(blocking.connect, endpoint, timeout=timeout)
 
 
 async def test_tls_settings_and_tls_endpoint_require_each_other(files):

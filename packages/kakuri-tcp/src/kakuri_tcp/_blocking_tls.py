@@ -7,6 +7,7 @@ from typing import Any
 from kakuri_tcp._blocking_connection import Connection
 from kakuri_tcp._endpoint import Endpoint
 from kakuri_tcp._errors import ConnectionLost
+from kakuri_tcp._reasons import is_truncation
 from kakuri_tcp._tls import tls_for
 
 
@@ -23,7 +24,9 @@ class TLSConnection(Connection):
             return super().receive()
         except ssl.SSLWantReadError as error:
             raise BlockingIOError(str(error)) from error
-        except ssl.SSLEOFError as error:
+        except ssl.SSLError as error:
+            if not is_truncation(error):
+                raise
             raise ConnectionLost(f"{self.peer} closed TLS without close_notify") from error
 
     def has_input(self) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kakuri_tcp._endpoint import Endpoint
-from kakuri_tcp._errors import ConnectFailed, UntrustedServer, format_seconds
+from kakuri_tcp._errors import ConnectFailed, UntrustedServer
 from kakuri_tcp._limits import check_timeout, checked_uids
 from kakuri_tcp._reasons import reason_of
 from kakuri_tcp._tls import ClientTLS, tls_for
@@ -78,14 +78,8 @@ async def connect(
             return await _open(endpoint, factory, context, server_name)
     except ConnectFailed:
         raise
-    except TimeoutError as error:
-        # The system's own timeout has an error number.
-        reason = (
-            reason_of(error) if error.errno else f"it took longer than {format_seconds(timeout)}"
-        )
-        raise ConnectFailed(str(endpoint), reason) from error
     except OSError as error:
-        raise ConnectFailed(str(endpoint), reason_of(error)) from error
+        raise ConnectFailed(str(endpoint), reason_of(error, timeout)) from error
 
 
 async def _open(

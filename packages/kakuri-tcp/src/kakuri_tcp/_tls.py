@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from kakuri_tcp._endpoint import Endpoint
 from kakuri_tcp._errors import EndpointError
 
+_MAX_PROTOCOL_NAME = 255  # RFC 7301 section 3.1
+
 if TYPE_CHECKING:
     import ssl
 
@@ -56,8 +58,8 @@ class ClientTLS:
         ca: Path of a PEM file with the authorities to trust; None for those of the system.
         certificate: Path of a PEM file with the client's certificate and its chain.
         key: Path of a PEM file with its private key, if it is not in the same file.
-        server_name: The name that the server's certificate must have; None for the endpoint's
-            host.
+        server_name: The host name or address that the server's certificate must have; None for the
+            endpoint's host.
         alpn: Application protocols in order of preference (RFC 7301).
     """
 
@@ -72,6 +74,13 @@ class ClientTLS:
             _check_path(name, getattr(self, name), may_be_none=True)
         if not isinstance(self.server_name, str | None):
             raise TypeError(f"expected a string as server_name, got {self.server_name!r:.80}")
+        if self.server_name is not None:
+            try:  # asyncio does not verify the server if its name is empty
+                Endpoint.tls(self.server_name, 0)
+            except EndpointError as error:
+                raise ValueError(f"invalid server_name: {error}") from None
+        if self.key is not None and self.certificate is None:
+            raise ValueError("expected the certificate of the key, got None")
         _check_alpn(self.alpn)
 
     def context(self) -> "ssl.SSLContext":
@@ -95,6 +104,10 @@ def _check_path(name: str, path: object, *, may_be_none: bool = False) -> None:
 def _check_alpn(alpn: object) -> None:
     if not isinstance(alpn, tuple) or not all(isinstance(name, str) for name in alpn):
         raise TypeError(f"expected a tuple of protocol names as alpn, got {alpn!r:.80}")
+    for name in alpn:
+        if not name.isascii() or not 1 <= len(name) <= _MAX_PROTOCOL_NAME:
+            expected = f"1 to {_MAX_PROTOCOL_NAME} ASCII characters in each name of alpn"
+            raise ValueError(f"expected {expected}, got {name!r:.80}")
 
 
 def cached_context(settings: ClientTLS) -> "ssl.SSLContext":

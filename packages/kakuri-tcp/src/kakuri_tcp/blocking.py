@@ -171,7 +171,7 @@ def connect(
     except OSError as error:
         from kakuri_tcp._reasons import reason_of  # noqa: PLC0415 (most attempts succeed)
 
-        raise ConnectFailed(str(endpoint), reason_of(error)) from error
+        raise ConnectFailed(str(endpoint), reason_of(error, timeout)) from error
 
 
 def _connected_unix(
