@@ -86,9 +86,10 @@ class Api:
         return json_response(health, 200 if health.status == "ok" else 503)
 
     async def metrics(self, _request: Request) -> Response:
-        """Return the metrics of this process and its zones, a family or a part of one a line.
+        """Return the metrics of this process and its zones, with a line for each family.
 
-        The agent reads them; its control plane has them in the format of Prometheus.
+        A large family has several lines. The agent reads them, and the control plane shows them in
+        the format of Prometheus.
         """
         families = [*process_families("sidecar", __version__), *await self._node.metrics()]
         return Response(200, _lines(families), content_type=LINES)

@@ -20,7 +20,7 @@ from kakuri_sidecar._version import __version__
 @click.version_option(__version__)
 def main(listen: Endpoint, *, zones: Settings, local_access: LocalAccess) -> None:
     """Run zones in a container runtime, and serve them to an agent over a Unix socket."""
-    logging.getLogger("grpc").setLevel(logging.INFO)  # it has a line for every call
+    logging.getLogger("grpc").setLevel(logging.INFO)  # with DEBUG, it logs every call
     try:
         run(lambda: sidecar_service(listen, zones, local_access=local_access))
     except NodeUnavailable as error:
