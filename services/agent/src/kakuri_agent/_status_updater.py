@@ -141,17 +141,7 @@ class StatusUpdater:
     def end(self, entry: WorkloadEntry, run: Run) -> WorkloadEntry:
         """Record the end of a run: restart the workload, or end it."""
         workload = entry.workload
-        has_started = run.started_at is not None or run.state is WorkloadState.SUCCEEDED
-        if entry.state is WorkloadState.PENDING and has_started:  # it ran between two reports
-            started = replace(
-                run,
-                state=WorkloadState.RUNNING,
-                reason=None,
-                message=None,
-                exit_code=None,
-                ended_at=None,
-            )
-            entry = self._update(entry, started)
+        entry = self._record_missed_start(entry, run)
         is_requested = entry.desired is not DesiredState.RUN and run.reason in STOP_REASONS
         ended = replace(run, reason="Stopped") if is_requested else run
         self._on_run_end(ended)
@@ -167,6 +157,21 @@ class StatusUpdater:
             )
             run = replace(run, message=f"{run.message}; {message}" if run.message else message)
         return self._update(entry, run)
+
+    def _record_missed_start(self, entry: WorkloadEntry, run: Run) -> WorkloadEntry:
+        """Record that a pending workload was running, if its run ended before that was reported."""
+        has_started = run.started_at is not None or run.state is WorkloadState.SUCCEEDED
+        if entry.state is not WorkloadState.PENDING or not has_started:
+            return entry
+        started = replace(
+            run,
+            state=WorkloadState.RUNNING,
+            reason=None,
+            message=None,
+            exit_code=None,
+            ended_at=None,
+        )
+        return self._update(entry, started)
 
     def rerun(self, entry: WorkloadEntry, *, trace: str | None) -> WorkloadEntry:
         """Begin the next attempt at a workload that has ended, or that waits for it in back-off."""
