@@ -75,6 +75,28 @@ def test_number_longer_than_max_digits_is_rejected(way, number):
     assert (caught.value.limit, caught.value.maximum) == ("max_digits", 6)
 
 
+class Fraction(float):
+    pass
+
+
+@pytest.mark.parametrize("encode", [kakuri_json.dumps, kakuri_json.encode, kakuri_json.canonical])
+@pytest.mark.parametrize(
+    ("number", "longer"),
+    [
+        (123456, 1234567),
+        (-12345, -123456),
+        (12.345, 12.3456),
+        (-0.125, -0.1255),
+        (Fraction(12.345), Fraction(12.3456)),
+    ],
+)
+def test_number_longer_than_max_digits_is_not_encoded(encode, number, longer):
+    assert kakuri_json.loads(encode([number], limits=LIMITS), limits=LIMITS) == [number]
+    with pytest.raises(LimitError) as caught:
+        encode([longer], limits=LIMITS)
+    assert (caught.value.limit, caught.value.maximum) == ("max_digits", 6)
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_document_longer_than_max_length_is_rejected(way):
     WAYS[way]('{"x":1' + " " * 73 + "}", LIMITS)

@@ -27,9 +27,15 @@ def canonical(value: object, *, limits: Limits | None = None) -> bytes:
         LimitError: The document would exceed one of the limits.
     """
     limits = limits_or_default(limits)
-    text = print_value(
-        value, limits, lambda: values, sort_key=_utf16, number_text=ecmascript_number
-    )
+    max_digits = limits.max_digits
+
+    def number_text(number: Any) -> str:
+        text = ecmascript_number(number)
+        if len(text) > max_digits:
+            raise exceeded(limits, "max_digits")
+        return text
+
+    text = print_value(value, limits, lambda: values, sort_key=_utf16, number_text=number_text)
     data = text.encode()
     if len(data) > limits.max_length:
         raise exceeded(limits, "max_length")

@@ -92,7 +92,7 @@ def print_value(  # noqa: C901 - one loop over local variables is fastest
                     else:
                         parts.append(integer_text(item, limits))
                 elif kind is float:
-                    parts.append(float_text(item))
+                    parts.append(float_text(item, limits))
                 elif item is None:
                     parts.append("null")
                 elif item is True:
@@ -196,8 +196,11 @@ def integer_text(value: int, limits: Limits) -> str:
     raise exceeded(limits, "max_digits")
 
 
-def float_text(value: float) -> str:
+def float_text(value: float, limits: Limits) -> str:
     """Return the shortest text that is parsed as the same number."""
     if value - value != 0:
         raise EncodeError(f"expected a finite number, got {value!r}")
-    return float.__repr__(value)
+    text = float.__repr__(value)
+    if len(text) > limits.max_digits:
+        raise exceeded(limits, "max_digits")
+    return text

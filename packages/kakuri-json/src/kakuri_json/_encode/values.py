@@ -56,7 +56,7 @@ def simple_text(
         return number_text(number) if number_text else integer_text(number, limits)
     elif isinstance(value, float):
         real = float.__float__(value)
-        return number_text(real) if number_text else float_text(real)
+        return number_text(real) if number_text else float_text(real, limits)
     else:
         return None
     return quote(text)
