@@ -136,7 +136,7 @@ class EndedLogs:
         except LogError as error:
             log.warning("could not remove files of a log", zone=zone, error=str(error))
             return None
-        self._logs.volume.removed(removed)
+        self._logs.volume.count_removed(removed)
         self._measure(zone)
         left = self._measured.get(zone, _Measured()).size
         return TrimmedLog(zone, len(removed), sum(file.size for file in removed), left)

@@ -342,7 +342,7 @@ class LogStore:
         create_directory(self._root, zone)
         with open_directory(self._root, zone, "clear") as directory:
             self.volume.measure(zone, list_files(directory))
-            self.volume.removed(remove_attempts(directory, attempt, self._max_attempts))
+            self.volume.count_removed(remove_attempts(directory, attempt, self._max_attempts))
 
     def _remove(self, zone: str) -> None:
         with suppress(LogError), open_directory(self._root, zone, "measure") as directory:
@@ -373,7 +373,7 @@ class LogStore:
         with suppress(UnknownLog), open_directory(self._root, zone, "rotate") as directory:
             files = self._max_files
             removed = remove_oldest(directory, attempt, files, files * self._max_file_bytes)
-            self.volume.removed(removed)
+            self.volume.count_removed(removed)
 
     def _find(self, zone: str, find: Callable[..., T], *args: TailSearch) -> T:
         with open_directory(self._root, zone, "read") as directory:

@@ -1,7 +1,7 @@
 """How much zones have written to their logs, and how much of it was removed to stay in the limits.
 
-The sizes of files are compared from one check to the next, which happens anyway: when a log is
-prepared, checked for rotation, measured after its zone has ended, and removed.
+The sizes of files are compared at checks that happen anyway: when a log is prepared, checked for
+rotation, measured after its zone has ended, and removed.
 """
 
 from collections.abc import Iterable
@@ -24,7 +24,7 @@ class LogVolume:
         self._sizes: dict[str, dict[Segment, int]] = {}
 
     def measure(self, zone: str, files: Iterable[LogFile]) -> None:
-        """Count what was written since the last call; at the first, nothing."""
+        """Count what was written since the last call; the first call counts nothing."""
         sizes = {file.segment: file.size for file in files}
         before = self._sizes.get(zone, sizes)
         self.written += sum(
@@ -32,7 +32,7 @@ class LogVolume:
         )
         self._sizes[zone] = sizes
 
-    def removed(self, files: Iterable[LogFile]) -> None:
+    def count_removed(self, files: Iterable[LogFile]) -> None:
         """Count files that were removed to stay in the limits."""
         self.lost += sum(file.size for file in files)
 
