@@ -1,10 +1,17 @@
 """Translates errors of SQLite and of the system to errors of a store."""
 
 import errno
+import os
 import sqlite3
 from pathlib import Path
 
 from kakuri_registry._errors import StoreError, StoreFailed, StoreFull, StoreLocked
+
+WRITE_PROBE_BYTES = 1 << 20
+"""Size of the file whose allocation shows why a write failed."""
+
+_WRITE_ERRORS = (sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC)
+_DISK_ERRORS = (errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC, errno.EROFS)
 
 
 class Damaged(sqlite3.DatabaseError):
@@ -26,11 +33,32 @@ def translate_sqlite_error(error: sqlite3.Error, path: Path) -> StoreError:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code == sqlite3.SQLITE_FULL:
         return StoreFull(f"the disk is full: can't write {str(path)!r}")
+    if getattr(error, "sqlite_errorcode", 0) in _WRITE_ERRORS:
+        reason = _write_error(path.parent)
+        if reason is not None:
+            return translate_os_error(reason, f"can't write {str(path)!r}")
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return StoreLocked(f"another process has {str(path)!r} open")
     if str(error).startswith("no such "):  # a table or a column
         return StoreFailed(f"the tables of the store {str(path)!r} are damaged: {error}")
     return StoreFailed(f"the store {str(path)!r} failed: {error}")
+
+
+def _write_error(directory: Path) -> OSError | None:
+    """Return why files in a directory can't be written now, or None if they can.
+
+    SQLite reports an exceeded quota or a read-only file system as an unspecified I/O error.
+    """
+    try:
+        descriptor = os.open(directory, os.O_TMPFILE | os.O_WRONLY, 0o600)
+        try:
+            os.posix_fallocate(descriptor, 0, WRITE_PROBE_BYTES)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno in _DISK_ERRORS:  # not all file systems have unnamed files
+            return OSError(error.errno, error.strerror)  # without the name of the directory
+    return None
 
 
 def translate_os_error(error: OSError, what: str) -> StoreError:
