@@ -1,5 +1,7 @@
 """The cgroup parent of zones, in the form of the runtime's cgroup driver."""
 
+import time
+
 import structlog
 from kakuri_cri import Runtime, Unimplemented, api
 
@@ -11,7 +13,10 @@ SYSTEMD_PARENT = "/kakuri.slice"
 
 
 class CgroupParent:
-    """Returns the cgroup parent of zones, and requests the runtime's cgroup driver only once.
+    """Returns the cgroup parent of zones.
+
+    The runtime's cgroup driver is requested once, and again after the runtime was unavailable: it
+    may have been restarted with another driver, or replaced by another version.
 
     Args:
         cri: The runtime.
@@ -24,7 +29,9 @@ class CgroupParent:
 
     def __init__(self, cri: Runtime, configured: str | None = None) -> None:
         self._cri = cri
+        self._is_configured = configured is not None
         self._parent = configured
+        self._requested_at = 0.0
         self.has_runtime_config: bool | None = None
 
     async def __call__(self) -> str:
@@ -33,10 +40,17 @@ class CgroupParent:
         Raises:
             CriError: The runtime does not answer.
         """
-        if self._parent is None:
-            self._parent = await self.request() or CGROUPFS_PARENT
-            log.info("cgroup parent", path=self._parent)
+        if self._parent is None or (not self._is_configured and self._is_outdated()):
+            now = time.monotonic()
+            parent = await self.request() or CGROUPFS_PARENT
+            if parent != self._parent:
+                log.info("cgroup parent", path=parent)
+            self._parent, self._requested_at = parent, now
         return self._parent
+
+    def _is_outdated(self) -> bool:
+        """Return whether the runtime was unavailable since its driver was requested."""
+        return time.monotonic() - self._cri.seconds_since_silence >= self._requested_at
 
     async def request(self, timeout: float | None = None) -> str | None:
         """Request the driver; return the parent for it, or None if the runtime has no such call.
