@@ -117,6 +117,23 @@ def test_blocking_connection_that_another_thread_takes_at_once_does_not_fail_the
             other.join()
 
 
+def test_blocking_client_that_a_signal_handler_closes_completes_the_request(endpoint):
+    bodies = []
+
+    class Interrupted(dict):
+        def __setitem__(self, key, value):
+            super().__setitem__(key, value)
+            client.close()  # as the handler of a signal that arrives now
+
+    client = BlockingClient(endpoint)
+    client._idle = Interrupted()
+    request = threading.Thread(target=lambda: bodies.append(client.get("/small").body), daemon=True)
+    request.start()
+    request.join(5)
+    assert bodies == [b"small"]
+    assert repr(client) == "<BlockingClient 0 idle>"
+
+
 def test_blocking_client_closes_connections_that_were_idle_for_too_long(endpoint):
     same = f"http://localhost:{endpoint.port}/small"
     with BlockingClient() as client:

@@ -168,6 +168,20 @@ def test_encode_error_names_the_path_of_the_value(make, path, options):
         assert str(caught.value).startswith(path)
 
 
+def test_encode_error_at_a_key_of_a_subclass_of_str_names_the_path_without_its_methods():
+    class Hostile(str):
+        __slots__ = ()
+
+        def raises(self, *_: object) -> Any:
+            raise ZeroDivisionError
+
+        __len__ = __getitem__ = __format__ = __str__ = __repr__ = raises
+
+    for key, path in [("a", r"\$\.a"), ("a b", r"\$\['a b'\]"), ("k" * 101, r"\$\['k{100}…'\]")]:
+        with pytest.raises(EncodeError, match=f"^{path}: expected a finite number, got nan"):
+            kakuri_json.dumps({Hostile(key): float("nan")})
+
+
 def test_encode_error_of_a_cycle_ends_where_the_cycle_begins_again():
     items: list[Any] = [0]
     items.append({"a": items})

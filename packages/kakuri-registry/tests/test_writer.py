@@ -869,6 +869,21 @@ async def test_store_whose_disk_hangs_accepts_no_changes_until_it_answers(
             assert writer.durability("running") is Durability.SAVED
 
 
+async def test_disk_that_hung_is_not_reported_once_it_has_answered_with_a_new_workload(
+    registry, store, monkeypatch
+):
+    monkeypatch.setattr(_store_probe, "PROBE_SECONDS", 0.01)
+    store.gate.clear()
+    writer = StoreWriter(registry, store)
+    registry.register(workload("new"), now=0)
+    errors = []
+    writer.when_saved("new", lambda _: errors.append(writer.error))
+    await until(lambda: writer.error is not None)
+    store.gate.set()
+    await until(lambda: errors)
+    assert errors == [None]
+
+
 async def test_probe_of_a_store_that_failed_does_not_report_that_it_accepts_new_workloads(
     registry, tmp_path, monkeypatch
 ):

@@ -1,9 +1,12 @@
 import asyncio
+import errno
+import threading
+from pathlib import Path
 
 import pytest
 import structlog
 from kakuri_zones import NodeLocked, NodeUnavailable, _lock
-from kakuri_zones._lock import keep_locked, node_lock
+from kakuri_zones._lock import NodeLock, keep_locked, node_lock
 
 
 def test_second_lock_of_a_directory_raises_node_locked_until_the_first_is_released(tmp_path):
@@ -72,6 +75,47 @@ def test_directory_that_another_process_took_is_locked_again_once_it_is_free(tmp
         with node_lock(directory), pytest.raises(NodeLocked):
             lock.renew()
         assert lock.renew()
+
+
+def test_lock_is_released_while_its_renewal_waits_for_the_disk(tmp_path, monkeypatch):
+    hangs, answers = threading.Event(), threading.Event()
+    locked = _lock._locked
+
+    def hang(directory):
+        hangs.set()
+        assert answers.wait(10)
+        return locked(directory)
+
+    lock = NodeLock(tmp_path / "logs")
+    (tmp_path / "logs").rmdir()
+    monkeypatch.setattr(_lock, "_locked", hang)
+    outcomes = []
+    renewal = threading.Thread(target=lambda: outcomes.append(lock.renew()))
+    renewal.start()
+    assert hangs.wait(10)
+    closing = threading.Thread(target=lock.close)
+    closing.start()
+    closing.join(5)
+    is_closed = not closing.is_alive()
+    answers.set()
+    renewal.join()
+    assert is_closed
+    assert outcomes == [False]
+    monkeypatch.undo()
+    with node_lock(tmp_path / "logs"):
+        pass
+
+
+def test_file_system_without_locks_raises_node_unavailable(tmp_path, monkeypatch):
+    def fail(_descriptor, _operation):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(_lock.fcntl, "flock", fail)
+    descriptors = Path("/proc/self/fd")
+    before = len(list(descriptors.iterdir()))
+    with pytest.raises(NodeUnavailable, match="No locks available"):
+        NodeLock(tmp_path)
+    assert len(list(descriptors.iterdir())) == before
 
 
 async def test_problem_of_the_directory_is_logged_once_until_it_is_locked_again(monkeypatch):

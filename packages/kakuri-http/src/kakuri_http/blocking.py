@@ -130,7 +130,8 @@ class BlockingClient(Methods[Pieces, ReceivedResponse]):
 
             self._tls = checked(tls, ClientTLS, "tls")
         self._trusted_uids = checked_uids(trusted_uids)
-        self._lock = threading.Lock()  # guards the two attributes below
+        # Guards the attributes below. A signal handler may call `close` while its thread holds it.
+        self._lock = threading.RLock()
         self._idle: dict[Endpoint, BlockingConnection] = {}
         self._is_closed = False
 
@@ -236,7 +237,9 @@ class BlockingClient(Methods[Pieces, ReceivedResponse]):
                 return False
             connection.mark_idle()
             self._idle[endpoint] = connection
-            while len(self._idle) > _MAX_IDLE or next(iter(self._idle.values())).has_expired:
+            while self._idle and (
+                len(self._idle) > _MAX_IDLE or next(iter(self._idle.values())).has_expired
+            ):
                 self._idle.pop(next(iter(self._idle))).close()
             return True
 

@@ -338,7 +338,7 @@ class StoreWriter:
         if has_registrations:
             self._backlog.splits_registrations = False
             self._registration_error = log_change("new workloads", self._registration_error, None)
-        if has_others:
+        if has_others or self._retry is None:  # a registration shows that a hanging disk answers
             self._error = log_change("changes", self._error, None)
             self._retry_delay = FIRST_RETRY_SECONDS
         if self._retry is not None:

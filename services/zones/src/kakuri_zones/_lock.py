@@ -30,12 +30,14 @@ class NodeLock:
     Raises:
         NodeLocked: Another process holds the lock.
         NodeUnavailable: The directory belongs to another user, others may write to it, or it can't
-            be created or opened.
+            be created, opened or locked.
     """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._mutex = threading.Lock()  # a renewal runs on another thread
+        # A renewal runs on another thread. It does not hold the mutex while it uses the disk, which
+        # may hang.
+        self._mutex = threading.Lock()
         self._descriptor: int | None = _locked(directory)
 
     def renew(self) -> bool:
@@ -48,10 +50,14 @@ class NodeLock:
             NodeLocked: Another process has locked the new one.
             NodeUnavailable: The new one can't be used.
         """
+        held = self._descriptor
+        if held is None or _has_name(held, self._directory):
+            return False
+        descriptor = _locked(self._directory)
         with self._mutex:
-            if self._descriptor is None or _has_name(self._descriptor, self._directory):
+            if self._descriptor is None:  # closed meanwhile
+                os.close(descriptor)
                 return False
-            descriptor = _locked(self._directory)
             os.close(self._descriptor)
             self._descriptor = descriptor
         return True
@@ -103,7 +109,9 @@ def _locked(directory: Path) -> int:
         raise NodeUnavailable(f"can't keep logs in {directory}: {error.strerror}") from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
+    except OSError as error:
         os.close(descriptor)
-        raise NodeLocked(directory) from error
+        if isinstance(error, BlockingIOError):
+            raise NodeLocked(directory) from error
+        raise NodeUnavailable(f"can't lock {directory}: {error.strerror}") from error
     return descriptor

@@ -108,6 +108,7 @@ def path_text(steps: Iterable[Any]) -> str:
         if not isinstance(step, str):  # a value that was not JSON may have keys of any kind
             parts.append(f"[{shorten(step)}]")
         else:
-            shown = step if len(step) <= _LONGEST_STEP else f"{step[:_LONGEST_STEP]}…"
+            key = str.__str__(step)  # methods of a subclass do not count
+            shown = key if len(key) <= _LONGEST_STEP else f"{key[:_LONGEST_STEP]}…"
             parts.append(f".{shown}" if _NAME(shown) else f"[{shown!r}]")
     return "".join(parts)
