@@ -148,6 +148,17 @@ def test_head_with_a_status_ends_the_call():
     assert caught.value.code is StatusCode.NOT_FOUND
 
 
+@pytest.mark.parametrize("number", [b"17", b"abc", b"-1", b"05", b""])
+def test_unknown_grpc_status_without_a_message_is_named(number):
+    fields = ((b"grpc-status", number), (b"grpc-message", b""))
+    with pytest.raises(StatusError) as caught:
+        check_trailers(fields, None)
+    assert caught.value.code is StatusCode.UNKNOWN
+    assert caught.value.message == f"expected a grpc-status from 0 to 16, got {number!r}"
+    with pytest.raises(StatusError, match=r"^UNKNOWN: why$"):
+        check_trailers(((b"grpc-status", number), (b"grpc-message", b"why")), None)
+
+
 def test_defaults_match_the_documentation():
     limits, backoff, keepalive = Limits(), Backoff(), Keepalive()
     assert (limits.received, limits.sent) == (4_194_304, None)

@@ -9,7 +9,13 @@ from kakuri_http2.hpack import Field
 
 from kakuri_grpc._errors import DeadlineExceeded, StatusError, Unavailable, status_error
 from kakuri_grpc._metadata import Metadata, decode_message, decode_metadata, is_grpc
-from kakuri_grpc._status import StatusCode, status_of_http, status_of_number, status_of_reset
+from kakuri_grpc._status import (
+    StatusCode,
+    is_status_number,
+    status_of_http,
+    status_of_number,
+    status_of_reset,
+)
 
 Fields = tuple[Field, ...]
 
@@ -54,6 +60,8 @@ def check_trailers(fields: Fields, timeout: float | None) -> Metadata:
     if code is StatusCode.OK:
         return metadata
     message = decode_message(named.get(b"grpc-message", b""))
+    if not message and not is_status_number(number):
+        message = f"expected a grpc-status from 0 to 16, got {number!r:.80}"
     if code is StatusCode.DEADLINE_EXCEEDED and timeout is not None:
         raise DeadlineExceeded(timeout, message)
     raise status_error(code, message, metadata)
