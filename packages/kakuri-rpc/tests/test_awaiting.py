@@ -42,6 +42,32 @@ async def test_awaited_reply_is_sent_before_replies_to_later_requests():
     ]
 
 
+async def test_awaitable_object_is_awaited():
+    class Later:
+        def __await__(self):
+            yield from asyncio.sleep(0).__await__()
+            return Status("a", State.FAILED)
+
+    async with (
+        await serve(ANY_PORT, lambda _request: Later()) as server,
+        LineClient(server.endpoint) as lines,
+    ):
+        reply = await lines.request(ASK_A, timeout=5)
+    assert reply == b'{"type":"Status","id":"a","state":"Failed"}'
+
+
+@pytest.mark.parametrize("reply", [None, "text", State.FAILED])
+async def test_object_that_is_neither_reply_nor_awaitable_is_an_internal_error(reply, caplog):
+    async with (
+        await serve(ANY_PORT, lambda _request: reply) as server,
+        AgentClient(server.endpoint) as agent,
+    ):
+        with pytest.raises(AgentError) as caught:
+            await agent.get_status("a")
+    assert caught.value.code is ErrorCode.INTERNAL
+    assert "expected a reply from the handler" in caplog.text
+
+
 async def test_late_reply_is_built_when_it_is_sent():
     built = []
 

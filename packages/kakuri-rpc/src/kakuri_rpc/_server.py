@@ -169,11 +169,9 @@ class _Answers:
             reply = self._handler(request)
             if reply.__class__ is Status and reply.workload is None and reply.message is None:
                 return reply  # small, as `listen_lines` expects of replies that it encodes
-            if reply.__class__ in REPLIES:  # much faster than a check for Awaitable
-                return self._encode(cast("Reply", reply))
+            if not hasattr(reply, "__await__"):  # much faster than a check for Awaitable
+                return self._encode(reply)
             late = cast("Awaitable[LateReply]", reply)
-            if not asyncio.iscoroutine(late):  # `listen_lines` runs it in the context of its line
-                late = asyncio.ensure_future(late)
             size = _LATE_BYTES.get(request.__class__)
             return late if size is None else LargeReply(late, size)
         except (Exception, asyncio.CancelledError):

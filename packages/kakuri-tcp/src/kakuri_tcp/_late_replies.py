@@ -6,7 +6,7 @@ import logging
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 
 from kakuri_tcp._errors import HandlerFailed, shown
 
@@ -33,12 +33,8 @@ class LargeReply:
         return self.awaitable.__await__()
 
 
-class Pending(NamedTuple):
-    """A reply that is not ready, with the context of its line and the bytes it counts as."""
-
-    future: asyncio.Future[Any]
-    context: contextvars.Context
-    size: int
+Pending: TypeAlias = tuple[asyncio.Future[Any], contextvars.Context, int]
+"""A reply that is not ready, with the context of its line and the bytes it counts as."""
 
 
 def start(
@@ -76,9 +72,10 @@ def encoded_result(
 def cancel_replies(waiting: Sequence[bytes | Pending]) -> None:
     """Cancel the handlers of the replies that are not ready."""
     for reply in waiting:
-        if isinstance(reply, Pending):
-            reply.future.cancel()
-            reply.future.add_done_callback(_log_exception)
+        if not isinstance(reply, bytes):
+            future, _context, _size = reply
+            future.cancel()
+            future.add_done_callback(_log_exception)
 
 
 def _log_exception(cancelled: asyncio.Future[Any]) -> None:

@@ -11,7 +11,7 @@ for `encode` are encoded together, just before they are written.
 import asyncio
 import contextvars
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -235,18 +235,17 @@ class LineServerConnection(Connection):
                 is_ready = isinstance(reply, bytes) or (
                     encode is not None and not hasattr(reply, "__await__")
                 )
-                if not is_ready:
-                    reply = self._start(reply, received, context)
-                elif waiting and encode is not None and not isinstance(reply, bytes):
+                if is_ready and waiting and encode is not None and not isinstance(reply, bytes):
                     reply = encode(reply)
             except (LineError, HandlerFailed):
                 raise
             except (Exception, asyncio.CancelledError) as error:
                 raise HandlerFailed(f"{shown(handler)} raised {shown(error)}") from error
-            if waiting or not is_ready:
+            if not is_ready:
+                self._wait_for(reply, received, context, replies)
+            elif waiting:
                 waiting.append(reply)
-                self._waiting_bytes += len(reply) if is_ready else reply.size
-                self._collect_replies(replies)
+                self._waiting_bytes += len(reply)
             else:
                 replies.append(reply)
                 size += len(reply) if isinstance(reply, bytes) else _SMALL_REPLY
@@ -264,9 +263,9 @@ class LineServerConnection(Connection):
                 self._untimed_lines = lines = min(lines * 2, _MAX_UNTIMED_LINES) if is_cheap else 1
                 countdown, before = lines, left
 
-    def _start(
-        self, awaitable: Awaitable[Any], received: int, context: contextvars.Context
-    ) -> Pending:
+    def _wait_for(
+        self, awaitable: Any, received: int, context: contextvars.Context, replies: list[Any]
+    ) -> None:
         size = 0
         if isinstance(awaitable, LargeReply):
             size, awaitable = awaitable.size, awaitable.awaitable
@@ -276,7 +275,10 @@ class LineServerConnection(Connection):
         if size and not awaitable.done():
             self._pending_bytes += size
             awaitable.add_done_callback(partial(self._reply_exists, size), context=self.context)
-        return Pending(awaitable, context, size)
+        self._waiting.append((awaitable, context, size))
+        self._waiting_bytes += size
+        if len(self._waiting) == 1:  # otherwise, it is watched when all before it are sent
+            self._collect_replies(replies)
 
     def _reply_exists(self, size: int, _future: asyncio.Future[Any]) -> None:
         self._pending_bytes -= size

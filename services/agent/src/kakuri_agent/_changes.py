@@ -85,6 +85,7 @@ class ChangeHandler:
         self._capacity = capacity
         self._reconciler = reconciler
         self._clock = clock
+        self._loop = asyncio.get_running_loop()
         self._log_accepted = event_log("workload accepted", "id", "image")
 
     def start(self, request: StartWorkload) -> Reply | Awaitable[Reply]:
@@ -229,22 +230,29 @@ class ChangeHandler:
         with_version: bool,  # noqa: FBT001
     ) -> asyncio.Future[Reply]:
         # No task for each request: with many requests, tasks would double the cost.
-        workload_id, trace = entry.workload.id, current_trace()
-        reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-
-        def on_saved(error: StoreError | None) -> None:
-            if not reply.done():  # the client may have disconnected
-                set_trace(trace)  # the writer calls this, for the requests of a batch in turn
-                reply.set_result(
-                    self._accepted(entry, existing, with_version)
-                    if error is None
-                    else self._refused(error, entry, existing=existing)
-                )
-                set_trace(None)
-            self._reconciler.enqueue(workload_id)
-
-        self._writer.when_saved(workload_id, on_saved)
+        reply: asyncio.Future[Reply] = self._loop.create_future()
+        on_saved = partial(self._reply, reply, entry, existing, with_version, current_trace())
+        self._writer.when_saved(entry.workload.id, on_saved)
         return reply
+
+    def _reply(
+        self,
+        reply: asyncio.Future[Reply],
+        entry: WorkloadEntry,
+        existing: bool | None,  # noqa: FBT001
+        with_version: bool,  # noqa: FBT001
+        trace: str | None,
+        error: StoreError | None,
+    ) -> None:
+        if not reply.done():  # the client may have disconnected
+            set_trace(trace)  # the writer calls this, for the requests of a batch in turn
+            reply.set_result(
+                self._accepted(entry, existing, with_version)
+                if error is None
+                else self._refused(error, entry, existing=existing)
+            )
+            set_trace(None)
+        self._reconciler.enqueue(entry.workload.id)
 
     def _accepted(
         self,
