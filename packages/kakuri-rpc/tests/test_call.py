@@ -72,6 +72,13 @@ async def test_callback_is_called_without_a_task_in_the_given_context(ask):
     assert call.result() == await call == RUNNING
 
 
+async def test_callback_runs_in_a_given_context_that_is_empty(ask):
+    context = contextvars.copy_context()
+    context.run(PLACE.set, "inside")
+    call = context.run(ask)
+    assert (await until_done(call, context=contextvars.Context()))[2] == "outside"
+
+
 async def test_call_that_is_not_done_has_no_result_and_no_exception_yet(ask):
     call = ask()
     for read in (call.result, call.exception):
@@ -132,6 +139,22 @@ async def test_cached_conversion_of_an_identical_reply_is_not_repeated(ask, conv
     assert len(converted) == max(results)
     ask.reply = Status("a", State.FAILED)
     assert await conversion(ask(), convert) == max(results) + 1
+
+
+async def test_conversion_by_a_method_is_cached_with_its_object(ask):
+    class Converter:
+        converted = 0
+
+        def convert(self, status):
+            self.converted += 1
+            return self
+
+    first, second = Converter(), Converter()
+    ask.reply = Status("a", State.RUNNING, message="seen by two converters")
+    for _ in range(3):
+        assert await ask().cached(first.convert) is first
+    assert first.converted == 2
+    assert await ask().cached(second.convert) is second
 
 
 async def test_conversion_after_a_cached_one_is_repeated(ask):

@@ -33,12 +33,12 @@ async def test_connection_is_writable_up_to_its_limit_in_every_turn(link):
     transport = MemoryTransport(link)
     for _ in range(3):
         futures = [send(link, b"123456", 1e9), send(link, b"789", 1e9)]
-        assert link.is_writable
+        assert link.is_writable()
         futures.append(send(link, b"0", 1e9))
-        assert not link.is_writable
+        assert not link.is_writable()
         await run_pending()
         assert transport.take() == b"123456\n789\n0\n"
-        assert link.is_writable
+        assert link.is_writable()
         for future in futures:
             future.cancel()
 
@@ -120,14 +120,14 @@ async def test_request_that_waits_for_a_slow_peer_continues_once_it_reads(link):
     transport = MemoryTransport(link)
     future = send(link, b"x" * 100_000, 1e9)
     await run_pending()
-    assert not link.is_writable
+    assert not link.is_writable()
     waiting = [asyncio.create_task(link.wait_writable()) for _ in range(2)]
     await run_pending()
     assert not any(task.done() for task in waiting)
     transport.take()
     await run_pending()
     assert all(task.done() for task in waiting)
-    assert link.is_writable
+    assert link.is_writable()
     future.cancel()
 
 

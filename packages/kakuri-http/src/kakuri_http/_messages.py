@@ -90,7 +90,6 @@ class Request:
     """
 
     # Class attributes as defaults: most requests never set these, and a server creates many.
-    http_version = "1.1"
     keep_alive = True
     expects_continue = False
     params: Mapping[str, Any] = _NO_PARAMS
@@ -114,6 +113,7 @@ class Request:
     ) -> None:
         self.method = method
         self.target = target
+        self.http_version = "1.1"
         self.headers = headers
         self.path = path
         self.query_string = query_string

@@ -53,17 +53,11 @@ class Call(Generic[R]):
     - ClientClosed: the caller closed the client.
     """
 
-    # Defaults of the class: most calls never set these.
-    _is_repeated = False
-    _task: asyncio.Task[None] | None = None
-    _convert: Callable[[R], Any] | None = None
-    _recover: Callable[[AgentError], Coroutine[Any, Any, Any]] | None = None
-    _cached_convert: Callable[[R], Any] | None = None
-    _callback: tuple[Callable[["Call[R]"], object], contextvars.Context] | None = None
-    _result: Any = None
-    _error: BaseException | None = None
-    _is_counted = False
-    _is_done = False
+    __slots__ = (  # CPython 3.11 reads a slot much faster than the default of a class
+        "__weakref__", "_began", "_cached_convert", "_callback", "_caller_context", "_convert",
+        "_error", "_is_counted", "_is_done", "_is_repeated", "_lines", "_metrics", "_recover",
+        "_reply_type", "_request", "_result", "_task", "_timeout", "_traces",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -96,6 +90,14 @@ class Call(Generic[R]):
         self._timeout = timeout
         self._metrics = metrics
         self._traces = traces
+        self._is_repeated = self._is_counted = self._is_done = False
+        self._task: asyncio.Task[None] | None = None
+        self._convert: Callable[[R], Any] | None = None
+        self._recover: Callable[[AgentError], Coroutine[Any, Any, Any]] | None = None
+        self._cached_convert: Callable[[R], Any] | None = None
+        self._callback: tuple[Callable[[Call[R]], object], contextvars.Context] | None = None
+        self._result: Any = None
+        self._error: BaseException | None = None
         self._caller_context = contextvars.copy_context()  # in constant time (PEP 567)
         if line is None:
             line = encode_request(request, encoded_workload)
@@ -118,12 +120,12 @@ class Call(Generic[R]):
     def cached(self, convert: Callable[[R], T]) -> "Call[T]":
         """Convert the reply with a pure function whose results are cached, and return this call.
 
-        Another call with the same `convert` gets the cached result if its reply line is the same.
+        Another call with an equal `convert` gets the cached result if its reply line is the same.
         `converted` can convert the result further.
 
         Args:
-            convert: A pure function of the reply. It must be the same object for each call: a new
-                lambda or partial gets no cached result. Callers must not modify its results.
+            convert: A pure function of the reply. It must be equal for each call: a new lambda or
+                partial gets no cached result. Callers must not modify its results.
         """
         self._cached_convert = convert
         return self  # type: ignore[return-value]  # its result is of the new type from now on
@@ -165,7 +167,7 @@ class Call(Generic[R]):
         """
         if self._is_done or self._callback is not None:
             raise RuntimeError("a call that is not done accepts one callback or one awaiter")
-        self._callback = callback, context or self._caller_context.copy()
+        self._callback = callback, self._caller_context.copy() if context is None else context
 
     def done(self) -> bool:
         """Return whether the call has a result or an exception, or was cancelled."""
@@ -181,7 +183,8 @@ class Call(Generic[R]):
         Raises:
             asyncio.InvalidStateError: The call is not done.
         """
-        self._check_done()
+        if not self._is_done:
+            raise asyncio.InvalidStateError("the call is not done")
         return self._error
 
     def result(self) -> R:
@@ -190,7 +193,8 @@ class Call(Generic[R]):
         Raises:
             asyncio.InvalidStateError: The call is not done.
         """
-        self._check_done()
+        if not self._is_done:
+            raise asyncio.InvalidStateError("the call is not done")
         if self._error is not None:
             try:
                 raise self._error
@@ -198,10 +202,6 @@ class Call(Generic[R]):
                 del self  # as in __await__
         result: R = self._result
         return result
-
-    def _check_done(self) -> None:
-        if not self._is_done:
-            raise asyncio.InvalidStateError("the call is not done")
 
     def cancel(self) -> bool:
         """Drop the reply; return False if the call is already done."""
@@ -223,7 +223,7 @@ class Call(Generic[R]):
         request, cached_convert = self._request, self._cached_convert
         known = None if cached_convert is None else _cache.find(line)
         try:
-            if known is not None and known.convert is cached_convert:
+            if known is not None and known.convert == cached_convert:
                 reply = known.reply
             else:
                 known, reply = None, decode_reply(line, request)

@@ -48,6 +48,7 @@ MAX_QUOTED = 500
 """Characters of an unexpected reply that an error quotes; the data of a log can be a hundred times
 as long."""
 
+_PENDING = State.PENDING
 _ABOUT_A_WORKLOAD = (Status, History, ErrorReply)
 
 
@@ -60,7 +61,7 @@ def decode_reply(line: bytes, request: Request) -> Reply:
     if isinstance(request, StartWorkload):
         workload_id = request.workload.id
         if line == PENDING_LINE % workload_id.encode():
-            return Status(workload_id, State.PENDING)
+            return Status(workload_id, _PENDING)
     try:
         reply: Reply = decode(line, type=Reply)
     except JSONError as error:

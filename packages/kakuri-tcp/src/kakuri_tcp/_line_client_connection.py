@@ -92,7 +92,6 @@ class LineClientConnection(Connection):
     def opened(self) -> None:
         self._timer = self.loop.call_later(self._line_limits.idle_timeout, self._close_idle)
 
-    @property
     def is_writable(self) -> bool:
         """Whether a request may be sent now."""
         return (

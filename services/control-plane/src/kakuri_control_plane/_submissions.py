@@ -180,23 +180,22 @@ class _PreparedStart:
     Attributes:
         workload: The workload.
         encoded: The workload as JSON.
-        respond: Returns the response to the submission, from the agent's reply. The same function
-            for each submission of the document, so `Call.cached` caches its responses.
     """
 
-    __slots__ = ("encoded", "respond", "workload")
+    __slots__ = ("encoded", "workload")
 
     def __init__(self, workload: Workload) -> None:
         self.workload = workload
-        self.encoded = encoded = encode(workload)
-        self.respond = partial(_response, workload.id, encoded)
+        self.encoded = encode(workload)
 
-
-def _response(workload_id: str, encoded: bytes, status: Status) -> Response:
-    """Return the response to a submitted workload."""
-    headers = {"Location": f"/workloads/{workload_id}"}
-    content = with_state(encoded, status) if status.existing else encoded
-    return Response(200 if status.existing else 201, content, headers=headers, content_type=JSON)
+    def respond(self, status: Status) -> Response:
+        """Return the response to the submission, from the agent's reply."""
+        headers = {"Location": f"/workloads/{self.workload.id}"}
+        encoded = self.encoded
+        if status.existing:
+            existing = with_state(encoded, status)
+            return Response(200, existing, headers=headers, content_type=JSON)
+        return Response(201, encoded, headers=headers, content_type=JSON)
 
 
 def _dry_run_response(workload: Workload, status: Status) -> Response:
@@ -215,7 +214,7 @@ def _read(request: Request) -> Workload:
     workload: Workload | None = None
     # Most documents are complete, and decoding a Workload takes a third of the time of a
     # Submission. Most incomplete ones lack `runtime_class`.
-    if b'"runtime_class"' in document:
+    if document.find(b'"runtime_class"') >= 0:  # faster than `in`, which first tries an integer
         try:
             workload = decode(document, type=Workload, limits=LIMITS)
         except ValidationError as error:

@@ -208,6 +208,7 @@ class LineRenderer:
             fields_of: Returns the fields of its line, with immutable values.
         """
         render_plain, write_later = self._fast.requests, self._stream.write_later
+        current_trace = TRACE.get
 
         def render(requests: Sequence[LoggedRequest]) -> list[str]:
             if (lines := render_plain(requests)) is not None:
@@ -218,7 +219,7 @@ class LineRenderer:
             )
 
         def write_request(access: "AccessEntry") -> None:
-            write_later(render, (access, TRACE.get(), time.time_ns()))
+            write_later(render, (access, current_trace(), time.time_ns()))
 
         return write_request
 

@@ -25,11 +25,11 @@ from kakuri_http.core._states import (
     State,
 )
 from kakuri_http.core._writers import (
-    HEADS,
     WITHOUT_CONTENT,
     compose_interim,
     compose_response_head,
     compose_trace,
+    response_beginning,
 )
 
 _IDLE, _BODY, _DONE = State.IDLE, State.BODY, State.DONE
@@ -276,7 +276,7 @@ class ServerConnection(CoreConnection):
             ):
                 # The usual response, without the checks that only others need.
                 data = b"%b%b%bContent-Length: %d\r\n\r\n%b" % (
-                    HEADS.beginning(event.status, event.content_type),
+                    response_beginning(event.status, event.content_type),
                     event.headers.lines,
                     trace,
                     len(body),

@@ -94,7 +94,7 @@ class ResponseHeads:
         return beginning
 
 
-HEADS = ResponseHeads()
+response_beginning = ResponseHeads().beginning
 
 
 def compose_response_head(
@@ -117,7 +117,7 @@ def compose_response_head(
     status = response.status
     has_content = status not in WITHOUT_CONTENT
     parts = [
-        HEADS.beginning(status, response.content_type if has_content else None),
+        response_beginning(status, response.content_type if has_content else None),
         response.headers.lines,
         trace,
     ]

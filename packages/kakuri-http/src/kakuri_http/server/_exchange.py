@@ -63,33 +63,39 @@ AccessLog = Callable[[AccessEntry], None]
 class Exchange:
     """A request, from its head to the last byte of its response.
 
-    `request` is None if the input was not a valid request. `context` is the exchange's own copy of
-    the context in which the server was started.
+    Attributes:
+        request: None if the input was not a valid request.
+        context: The exchange's own copy of the context in which the server was started.
+        route: The matching route.
+        code: If no route matched, the code of the problem details.
+        content: The content so far, while it is collected for the handler; there can be many small
+            pieces.
+        stream: The stream that feeds content to the handler of a streaming route.
+        task: The task of the handler or of a streamed response, if either takes several turns.
+        is_stopping: Whether the task must not be cancelled (again): it was cancelled, or is already
+            ending because the client disconnected.
+        started: When the head arrived, by the monotonic clock.
+        status: The status of the response.
+        sent: Bytes of content that were sent.
     """
 
-    # Defaults of the class: most exchanges never set these, and a server makes many.
-    route: Route | None = None
-    """The matching route."""
-    code: str | None = None
-    """If no route matched, the code of the problem details."""
-    content: bytearray | None = None
-    """The content so far, while it is collected for the handler; there can be many small pieces."""
-    stream: StreamedBody | None = None
-    """The stream that feeds content to the handler of a streaming route."""
-    task: asyncio.Future[Any] | None = None
-    """The task of the handler or of a streamed response, if either takes several turns."""
-    is_stopping: bool = False
-    """Whether the task must not be cancelled (again): it was cancelled, or is already ending
-    because the client disconnected."""
-    started: float = 0.0
-    """When the head arrived, by the monotonic clock."""
-    status: int = 0
-    sent: int = 0
-    """Bytes of content that were sent."""
+    __slots__ = (  # CPython 3.11 reads a slot much faster than the default of a class
+        "code", "content", "context", "is_stopping", "request", "route", "sent", "started",
+        "status", "stream", "task",
+    )  # fmt: skip
 
     def __init__(self, request: Request | None, context: contextvars.Context) -> None:
         self.request = request
         self.context = context
+        self.route: Route | None = None
+        self.code: str | None = None
+        self.content: bytearray | None = None
+        self.stream: StreamedBody | None = None
+        self.task: asyncio.Future[Any] | None = None
+        self.is_stopping: bool = False
+        self.started: float = 0.0
+        self.status: int = 0
+        self.sent: int = 0
 
     def cancel(self) -> None:
         """Cancel the task, once: another cancellation would interrupt its cleanup."""

@@ -237,7 +237,7 @@ class ServerProtocol(ResponseSide):
         limit = self._http_limits.body if found.body_limit is None else found.body_limit
         try:
             if self._core.request_state is not _BODY:
-                if request.body:
+                if len(request.body) > limit:
                     check_body_length(len(request.body), limit)
                 if found.streaming:
                     request.stream_source = StreamedBody.whole(request.body)
@@ -326,7 +326,7 @@ class ServerProtocol(ResponseSide):
             response = self._fault_response(exchange, wrong_result(exchange.route, response))
         self.respond(exchange, response)
         # Futures are often completed together; after a task, others may run long in this turn.
-        (self.flush if isinstance(task, asyncio.Task) else self.flush_soon)()
+        self.flush() if isinstance(task, asyncio.Task) else self.flush_soon()
 
     def _fault_response(self, exchange: Exchange, error: BaseException) -> Response:
         during = f"{self.peer}: {exchange.request!r}"
