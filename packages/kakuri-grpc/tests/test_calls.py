@@ -467,15 +467,24 @@ async def test_server_that_closes_gracefully_finishes_its_calls(tmp_path):
             await closing
 
 
-async def test_peer_that_speaks_another_protocol_is_unavailable(tmp_path):
+@pytest.mark.parametrize(
+    ("response", "reason"),
+    [
+        (b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n", "it does not speak HTTP/2: "),
+        (b"", "the server closed the connection$"),
+    ],
+)
+async def test_server_that_closes_without_settings_is_unavailable_with_the_reason(
+    tmp_path, response, reason
+):
     async def respond(reader, writer):
         await reader.read(100)
-        writer.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+        writer.write(response)
         writer.close()
 
     server = await asyncio.start_unix_server(respond, tmp_path / "s")
     async with Channel(f"unix:{tmp_path}/s") as channel:
-        with pytest.raises(Unavailable):
+        with pytest.raises(Unavailable, match=reason):
             await call(channel)
     server.close()
     await server.wait_closed()

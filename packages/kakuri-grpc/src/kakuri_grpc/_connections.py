@@ -171,8 +171,7 @@ class Connections:
             raise ConnectFailed(str(endpoint), reason) from failed
         except ExchangeEnded as failed:
             driver.close()
-            reason = f"it does not speak HTTP/2: {failed}"
-            raise ConnectFailed(str(endpoint), reason) from failed
+            raise ConnectFailed(str(endpoint), str(failed)) from failed
         return driver
 
     async def _replace_current(self) -> ChannelDriver | None:

@@ -95,6 +95,7 @@ class ChannelDriver(ClientDriver):
         self._heads: dict[_Key, tuple[PreparedRequest, Fields]] = {}
         self._seen: set[_Key] = set()  # requests with a timeout that were sent once
         self._is_ready = self._loop.create_future()
+        self._fault: RemoteProtocolError | None = None
         self._idle_waiter: asyncio.Future[None] | None = None
         self._closes_when_idle = False
         self.interval: float | None = keepalive.interval
@@ -246,7 +247,10 @@ class ChannelDriver(ClientDriver):
         self._stop_keepalive()
         self.deadlines.close()
         if not self._is_ready.done():
-            ended = ExchangeEnded("the connection ended", ErrorCode.NO_ERROR, by_peer=True)
+            reason = "the server closed the connection"
+            if self._fault is not None:
+                reason = f"it does not speak HTTP/2: {self._fault}"
+            ended = ExchangeEnded(reason, ErrorCode.NO_ERROR, by_peer=True)
             self._is_ready.set_exception(ended)
             self._is_ready.exception()  # retrieved, in case no caller awaits it
 
@@ -267,6 +271,7 @@ class ChannelDriver(ClientDriver):
 
     def _ended(self, error: RemoteProtocolError | None) -> None:
         super()._ended(error)
+        self._fault = error
         self._end_liveness_check()
 
     def _streams_changed(self) -> None:
