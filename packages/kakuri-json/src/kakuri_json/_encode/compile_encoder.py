@@ -272,7 +272,8 @@ class _Source:
         kind = _kind(shape)
         if kind == "string":
             self.conditions.append(f"({absent} or {name}.__class__ is str)")
-            self.texts.append(name)
+            # Formatting None takes longer than any other part of a short text.
+            self.texts.append(f'{name} or ""' if default_is_none else name)
             text = f'"{{{name}}}"'
         elif kind == "integer":
             self.conditions.append(f"({absent} or {name}.__class__ is int)")
