@@ -43,6 +43,7 @@ def test_constants_of_the_agent_are_the_documented_ones():
     assert _restarts.STOP_REASONS == (None, "Error", "OOMKilled")
     assert (_retention.CHECK_SECONDS, _retention.NEXT_CHECK_SECONDS) == (60.0, 1.0)
     assert _retention.REMOVED_PER_CHECK == 1000
+    assert (_retention.SYNC_SECONDS, _retention.CLOCK_TOLERANCE) == (3600.0, 60.0)
     assert (_reconciler.RESYNC_SECONDS, _reconciler.MAX_REMEMBERED_REMOVALS) == (30.0, 10_000)
     assert _changes.MAX_REMOVING_BYTES == 268_435_456
     assert (_capacity.MEMORY_FLOOR_MB, _capacity.SPEC_BYTES) == (300, 268_435_456)
@@ -67,7 +68,7 @@ async def test_next_check_of_retention_is_after_a_second_if_there_may_be_more(
 ):
     monkeypatch.setattr(_retention, "REMOVED_PER_CHECK", 2)
     removed = []
-    retention = Retention(ended(count), removed.append, 100.0, clock=lambda: 1000.0)
+    retention = Retention(ended(count), removed.append, 0.0, clock=lambda: 1000.0)
     assert len(removed) == min(count, 2)
     assert seconds_to_next_check(retention) == pytest.approx(seconds, abs=0.5)
     retention.close()
@@ -77,7 +78,16 @@ async def test_next_check_of_retention_is_after_a_second_if_there_may_be_more(
 async def test_ended_workload_is_removed_once_its_retention_is_over(age, is_removed):
     removed = []
     registry = ended(1, at=1000)
-    retention = Retention(registry, removed.append, 100.0, clock=lambda: 1000.0 + age)
+    uptime = 0.0
+    retention = Retention(
+        registry,
+        removed.append,
+        100.0,
+        clock=lambda: 900.0 + age + uptime,
+        uptime=lambda: uptime,
+    )
+    uptime = 100.0
+    retention.check()
     assert removed == ["w-0"] * is_removed
     desired = DesiredState.REMOVE if is_removed else DesiredState.RUN
     assert registry.get("w-0").desired is desired

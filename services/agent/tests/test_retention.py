@@ -3,7 +3,8 @@
 import asyncio
 from contextlib import contextmanager
 
-from kakuri_agent._retention import CHECK_SECONDS, REMOVED_PER_CHECK, Retention
+import pytest
+from kakuri_agent._retention import CHECK_SECONDS, REMOVED_PER_CHECK, SYNC_SECONDS, Retention
 from kakuri_registry import WorkloadRegistry
 from kakuri_workload import DesiredState, Run, WorkloadState
 from kakuri_workload.testing import workload
@@ -19,9 +20,10 @@ def in_virtual_time(scenario):
 
 
 @contextmanager
-def retention(registry, clock):
+def retention(registry, clock, kept=KEPT, **options):
     enqueued = []
-    retention = Retention(registry, enqueued.append, KEPT, clock=clock)
+    uptime = asyncio.get_running_loop().time
+    retention = Retention(registry, enqueued.append, kept, clock=clock, uptime=uptime, **options)
     yield enqueued
     retention.close()
 
@@ -58,9 +60,10 @@ def test_many_ended_workloads_are_removed_in_batches_oldest_first():
             end(registry, f"w-{number}", at=number)
         now = 2 * REMOVED_PER_CHECK + KEPT + 2
         with retention(registry, lambda: now + loop.time()) as enqueued:
+            await asyncio.sleep(2 * CHECK_SECONDS + 0.5)
             assert len(enqueued) == REMOVED_PER_CHECK
             assert enqueued[0] == "w-0"
-            await asyncio.sleep(2.5)
+            await asyncio.sleep(2)
             assert len(enqueued) == len(registry) == len(set(enqueued))
 
     in_virtual_time(scenario)
@@ -74,8 +77,70 @@ def test_clock_that_is_set_back_only_delays_removals():
             end(registry, "ahead", at=1000)
             ahead = 0
             end(registry, "now", at=0)
-            await asyncio.sleep(KEPT + 70)
+            await asyncio.sleep(KEPT + 90)
             assert enqueued == ["now"]
+
+    in_virtual_time(scenario)
+
+
+@pytest.mark.parametrize("kept", [KEPT, 10 * SYNC_SECONDS])
+def test_clock_that_is_ahead_at_the_start_for_a_while_removes_nothing(kept):
+    async def scenario():
+        registry, loop = WorkloadRegistry(), asyncio.get_running_loop()
+        end(registry, "ended", at=0)
+        ahead, dropped = 1e9, []
+        with retention(
+            registry, lambda: loop.time() + ahead, kept, drop_removed_before=dropped.append
+        ) as enqueued:
+            await asyncio.sleep(min(kept, SYNC_SECONDS) - CHECK_SECONDS)
+            ahead = 0
+            await asyncio.sleep(kept)
+            assert enqueued == []
+            assert max(dropped) <= 0
+            await asyncio.sleep(2 * CHECK_SECONDS)
+            assert enqueued == ["ended"]
+
+    in_virtual_time(scenario)
+
+
+def test_clock_that_stays_ahead_removes_ended_workloads_an_hour_after_the_start():
+    async def scenario():
+        registry, loop = WorkloadRegistry(), asyncio.get_running_loop()
+        end(registry, "ended", at=0)
+        with retention(registry, lambda: loop.time() + 1e9, 10 * SYNC_SECONDS) as enqueued:
+            await asyncio.sleep(SYNC_SECONDS - 1)
+            assert enqueued == []
+            await asyncio.sleep(2)
+            assert enqueued == ["ended"]
+
+    in_virtual_time(scenario)
+
+
+@pytest.mark.parametrize("ahead", [61.0, 1e9])
+def test_workload_that_ended_before_the_clock_was_set_ahead_is_kept_for_the_whole_time(ahead):
+    async def scenario():
+        registry, loop = WorkloadRegistry(), asyncio.get_running_loop()
+        was_set_by = 0.0
+        with retention(registry, lambda: loop.time() + was_set_by) as enqueued:
+            await asyncio.sleep(1000)
+            end(registry, "ended", at=1000)
+            was_set_by = ahead
+            await asyncio.sleep(KEPT)
+            assert enqueued == []
+            await asyncio.sleep(2 * CHECK_SECONDS)
+            assert enqueued == ["ended"]
+
+    in_virtual_time(scenario)
+
+
+def test_clock_that_gains_a_little_in_each_check_does_not_delay_removals():
+    async def scenario():
+        registry, loop = WorkloadRegistry(), asyncio.get_running_loop()
+        with retention(registry, lambda: 1.5 * loop.time()) as enqueued:
+            await asyncio.sleep(1000)
+            end(registry, "ended", at=1500)
+            await asyncio.sleep(KEPT + CHECK_SECONDS)
+            assert enqueued == ["ended"]
 
     in_virtual_time(scenario)
 
@@ -90,7 +155,9 @@ def test_budget_removes_the_oldest_workloads_when_others_end():
 
         end(registry, "a", at=7)
         one = registry.ended_bytes
-        retention = Retention(registry, enqueued.append, KEPT, budget=2 * one, clock=clock)
+        retention = Retention(
+            registry, enqueued.append, KEPT, budget=2 * one, clock=clock, uptime=loop.time
+        )
         end(registry, "b", at=8)
         retention.workload_ended()
         assert retention._timer.when() == CHECK_SECONDS  # it is within the budget

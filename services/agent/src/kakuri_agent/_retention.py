@@ -2,9 +2,13 @@
 
 An ended workload reserves no capacity, but its specification, history and log take memory and
 disk. So all ended workloads together have a budget in bytes; those that ended first go first.
+
+Ages are by the wall clock, which may be wrong after a boot until it is synchronized, and may be set
+at any time. So no workload is removed because of its age for a while after either.
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 
@@ -24,9 +28,23 @@ REMOVED_PER_CHECK = 1000
 NEXT_CHECK_SECONDS = 1.0
 """Seconds until the next check if there may be more to remove."""
 
+SYNC_SECONDS = 3600.0
+"""Seconds after the start of the agent until its wall clock counts as synchronized."""
+
+CLOCK_TOLERANCE = 60.0
+"""Seconds by which the wall clock may gain or lose between two checks without having been set."""
+
+
+def seconds_since_boot() -> float:
+    """Return the seconds since the machine's boot, including those for which it was suspended."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
 
 class Retention:
     """Removes ended workloads after a retention time; over a budget, those that ended first.
+
+    Nothing is removed because of its age in the first hour, or for the retention time if that is
+    shorter; nor for the retention time after the wall clock was set by more than a minute.
 
     Args:
         registry: The workloads.
@@ -35,6 +53,7 @@ class Retention:
         budget: Maximum size of all ended workloads together in bytes; None for no limit.
         drop_removed_before: Called with a time; drops the tombstones of removals before it.
         clock: Wall clock.
+        uptime: Clock that is never set.
     """
 
     def __init__(
@@ -46,6 +65,7 @@ class Retention:
         budget: int | None = None,
         drop_removed_before: Callable[[float], None] = lambda _: None,
         clock: Callable[[], float] = time.time,
+        uptime: Callable[[], float] = seconds_since_boot,
     ) -> None:
         self._registry = registry
         self._enqueue = enqueue
@@ -53,6 +73,9 @@ class Retention:
         self._budget = budget
         self._drop_removed_before = drop_removed_before
         self._clock = clock
+        self._uptime = uptime
+        self._boot = clock() - uptime()  # by the wall clock, so it changes when that is set
+        self._ages_known_from = uptime() + min(seconds, SYNC_SECONDS)
         self._timer: asyncio.TimerHandle | None = None
         self._is_due_at_once = False
         self.check()
@@ -66,10 +89,11 @@ class Retention:
         set_trace(None)  # the timer may have been set while a workload was reconciled
         self._is_due_at_once = False
         now = self._clock()
+        retention = self._seconds if self._knows_ages(now) else math.inf
         budget = self._budget
         is_full = budget is not None and self._registry.ended_bytes > budget
         ended = self._registry.removable(
-            now=now, retention=self._seconds, budget=budget, limit=REMOVED_PER_CHECK
+            now=now, retention=retention, budget=budget, limit=REMOVED_PER_CHECK
         )
         for entry in ended:
             workload_id = entry.workload.id
@@ -81,7 +105,7 @@ class Retention:
             )
             self._registry.set_desired(workload_id, DesiredState.REMOVE, now=now)
             self._enqueue(workload_id)
-        self._drop_removed_before(now - self._seconds)
+        self._drop_removed_before(now - retention)
         pause = CHECK_SECONDS if len(ended) < REMOVED_PER_CHECK else NEXT_CHECK_SECONDS
         self._check_in(pause)
 
@@ -97,6 +121,16 @@ class Retention:
         """Cancel the next check."""
         if self._timer is not None:
             self._timer.cancel()
+
+    def _knows_ages(self, now: float) -> bool:
+        """Return whether the times at which workloads ended can be compared with the time now."""
+        uptime = self._uptime()
+        boot = now - uptime
+        if abs(boot - self._boot) > CLOCK_TOLERANCE:
+            self._ages_known_from = uptime + self._seconds
+            log.warning("wall clock was set", seconds=round(boot - self._boot))
+        self._boot = boot
+        return uptime >= self._ages_known_from
 
     def _check_in(self, seconds: float) -> None:
         self.close()
