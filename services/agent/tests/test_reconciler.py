@@ -276,15 +276,28 @@ async def test_run_that_began_before_the_agent_has_its_full_age(
 ):
     reconciler, clock = restarting
     await begin(registry, reconciler, until_idle, restart_policy=RestartPolicy.ALWAYS)
-    runtime.change(FAILED, exit_code=1)
-    await until_idle()
-    assert clock.run_back_offs() == [10]
-    await until_idle()
+    registry.restart("wl-1", now=0, restart_at=None, failures=1)
     runtime.change(RUNNING, attempt=1, started_at=100.0 - 600.0)  # the clock is at 100
     await until_idle()
     runtime.change(FAILED, attempt=1, exit_code=1)
     await until_idle()
     assert clock.run_back_offs() == [10]
+
+
+async def test_run_is_short_even_if_the_clock_is_set_ahead_before_it_is_observed(
+    restarting, registry, runtime, until_idle
+):
+    reconciler, clock = restarting
+    await begin(registry, reconciler, until_idle, restart_policy=RestartPolicy.ALWAYS)
+    runtime.change(FAILED, exit_code=1)
+    await until_idle()
+    assert clock.run_back_offs() == [10]
+    await until_idle()
+    runtime.change(RUNNING, attempt=1, started_at=100.0 - 600.0)
+    await until_idle()
+    runtime.change(FAILED, attempt=1, exit_code=1)
+    await until_idle()
+    assert clock.run_back_offs() == [20]
 
 
 async def test_later_attempt_of_a_zone_replaces_that_of_a_restored_store(

@@ -108,7 +108,10 @@ class StatusUpdater:
         if zone.state is _RUNNING:
             running_since = self._volatile.running_since
             if zone.id not in running_since:
-                age = 0.0 if zone.started_at is None else self._clock() - zone.started_at
+                age = 0.0
+                # After a back-off in this process, it has just begun, even if the clock was set.
+                if zone.started_at is not None and not self._volatile.get(zone.id).has_backed_off:
+                    age = self._clock() - zone.started_at
                 running_since[zone.id] = self._loop.time() - max(age, 0.0)
         elif entry.state is _RUNNING:
             log.warning("report ignored", id=zone.id, known="running", reported="pending")
