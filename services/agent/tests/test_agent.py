@@ -624,10 +624,10 @@ async def test_node_reports_what_its_store_refuses(registry, runtime, capacity):
     await writer.close()
 
 
-async def test_only_the_latest_quiet_logs_are_remembered(
+async def test_only_the_latest_exhausted_logs_are_remembered(
     agent, registry, runtime, until_idle, monkeypatch
 ):
-    monkeypatch.setattr(workload_logs, "MAX_QUIET", 2)
+    monkeypatch.setattr(workload_logs, "MAX_EXHAUSTED", 2)
     for name in ("a", "b", "c"):
         runtime.logs[name] = b""
         agent.handle(StartWorkload(workload(name, restart_policy=RestartPolicy.ALWAYS)))

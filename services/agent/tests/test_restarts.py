@@ -43,7 +43,7 @@ def test_constants_of_the_agent_are_the_documented_ones():
     assert _restarts.STOP_REASONS == (None, "Error", "OOMKilled")
     assert (_retention.CHECK_SECONDS, _retention.NEXT_CHECK_SECONDS) == (60.0, 1.0)
     assert _retention.REMOVED_PER_CHECK == 1000
-    assert (_retention.SYNC_SECONDS, _retention.CLOCK_TOLERANCE) == (3600.0, 60.0)
+    assert (_retention.SYNC_SECONDS, _retention.MAX_CLOCK_DRIFT) == (3600.0, 60.0)
     assert (_reconciler.RESYNC_SECONDS, _reconciler.MAX_REMEMBERED_REMOVALS) == (30.0, 10_000)
     assert _changes.MAX_REMOVING_BYTES == 268_435_456
     assert (_capacity.MEMORY_FLOOR_MB, _capacity.SPEC_BYTES) == (300, 268_435_456)

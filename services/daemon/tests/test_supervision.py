@@ -31,7 +31,7 @@ def test_supervisor_notifies_systemd_of_states(systemd):
     supervisor = Supervisor({"NOTIFY_SOCKET": systemd.getsockname()})
     for notify, expected in (
         (supervisor.ready, b"READY=1"),
-        (supervisor.repeat, b"WATCHDOG=1"),
+        (supervisor.heartbeat, b"WATCHDOG=1"),
         (supervisor.stopping, b"STOPPING=1"),
     ):
         notify()
@@ -64,13 +64,13 @@ def test_supervisor_does_not_wait_while_the_socket_of_systemd_is_full(systemd):
     others = fill(systemd.getsockname())
     with capture_logs() as logged:
         supervisor.ready()
-        supervisor.repeat()
+        supervisor.heartbeat()
         supervisor.stopping()
     assert [each["state"] for each in logged] == ["READY=1", "READY=1", "STOPPING=1"]
     assert supervisor.interval == READY_RETRY_SECONDS
     for _ in range(others):
         assert systemd.recv(100) == b"other"
-    supervisor.repeat()
+    supervisor.heartbeat()
     assert systemd.recv(100) == b"READY=1"
     assert supervisor.interval == 30
 

@@ -144,7 +144,7 @@ class Caller:
         return self.timeouts.usual if timeout is None else timeout
 
     def _seconds_after(self, seconds: float, name: str) -> float:
-        """Return the timeout of a call for which the runtime waits: the usual one comes on top."""
+        """Return the usual timeout plus the seconds for which the runtime itself may wait."""
         check_seconds(seconds, name)
         return self.timeouts.usual + seconds
 

@@ -38,7 +38,7 @@ def check_number(
 
 
 def check_float(number: float, expected: str) -> None:
-    """Raise ValueError for an integer that can't be added to the time of a clock."""
+    """Raise ValueError for an integer that is too large for a float, such as 10**400."""
     try:
         float(number)
     except OverflowError:

@@ -125,7 +125,7 @@ def check_timeout(value: object, name: str = "timeout", *, may_be_none: bool = T
 
 
 def _check_float(number: float, expected: str) -> None:
-    """Raise ValueError for an integer that can't be added to the time of a clock."""
+    """Raise ValueError for an integer that is too large for a float, such as 10**400."""
     try:
         float(number)
     except OverflowError:

@@ -37,8 +37,8 @@ PAGE_SECONDS = 0.01
 """Seconds between two pages of a resync: a page of 1,000 workloads takes a millisecond; all 200,000
 at once would block the event loop for a tenth of a second."""
 
-CLOCK_TOLERANCE = 1.0
-"""Seconds by which the wall clock may differ from the loop's clock without having been set."""
+RESTART_AT_TOLERANCE = 1.0
+"""Difference in seconds up to which a restart time is reported as stored, not recomputed."""
 
 MAX_REMEMBERED_REMOVALS = 10_000
 """Number of removed workloads that are remembered, so that their late zones are not adopted."""
@@ -128,7 +128,7 @@ class Reconciler:
             return due
         now_due = self._clock() + timer.when() - self._loop.time()
         # The same time for every request, unless the clock was set.
-        return due if abs(now_due - due) < CLOCK_TOLERANCE else now_due
+        return due if abs(now_due - due) < RESTART_AT_TOLERANCE else now_due
 
     def notify_ends(self, on_workload_end: Callable[[], None]) -> None:
         """Call a function whenever a workload has ended and is not restarted."""
@@ -281,10 +281,11 @@ class Reconciler:
             self._queue.add_once_saved(workload_id)
 
     def _may_end(self, entry: WorkloadEntry) -> bool:
-        """Return whether a workload's zone may be stopped, because a crash can't undo the request.
+        """Return whether a workload's zone may be stopped or removed now.
 
-        While the disk accepts no changes, it may be stopped or removed all the same. For a restart
-        it may not, because the next attempt could not begin.
+        It may once the request is on disk, so that a crash can't undo it. While the disk accepts no
+        changes, stops and removals proceed all the same, but `_remove` only stops the zone. A
+        restart always waits for the disk, because its next attempt could not begin.
         """
         durability = self._writer.durability(entry.workload.id)
         if entry.desired is DesiredState.RESTART:

@@ -3,8 +3,9 @@
 An ended workload reserves no capacity, but its specification, history and log take memory and
 disk. So all ended workloads together have a budget in bytes; those that ended first go first.
 
-Ages are by the wall clock, which may be wrong after a boot until it is synchronized, and may be set
-at any time. So no workload is removed because of its age for a while after either.
+Ages are measured by the wall clock, which may be wrong after a boot until it is synchronized, and
+may be set at any time. So for a while after the agent starts, and after the clock is set, no
+workload is removed because of its age.
 """
 
 import asyncio
@@ -31,8 +32,8 @@ NEXT_CHECK_SECONDS = 1.0
 SYNC_SECONDS = 3600.0
 """Seconds after the start of the agent until its wall clock counts as synchronized."""
 
-CLOCK_TOLERANCE = 60.0
-"""Seconds by which the wall clock may gain or lose between two checks without having been set."""
+MAX_CLOCK_DRIFT = 60.0
+"""Largest drift of the wall clock in seconds between two checks. More means that it was set."""
 
 
 def seconds_since_boot() -> float:
@@ -126,7 +127,7 @@ class Retention:
         """Return whether the times at which workloads ended can be compared with the time now."""
         uptime = self._uptime()
         boot = now - uptime
-        if abs(boot - self._boot) > CLOCK_TOLERANCE:
+        if abs(boot - self._boot) > MAX_CLOCK_DRIFT:
             self._ages_known_from = uptime + self._seconds
             log.warning("wall clock was set", seconds=round(boot - self._boot))
         self._boot = boot

@@ -109,7 +109,8 @@ class StatusUpdater:
             running_since = self._volatile.running_since
             if zone.id not in running_since:
                 age = 0.0
-                # After a back-off in this process, it has just begun, even if the clock was set.
+                # A back-off of this process has just ended, so the run has just begun. Its age by
+                # the wall clock could be wrong, because the clock may have been set.
                 if zone.started_at is not None and not self._volatile.get(zone.id).has_backed_off:
                     age = self._clock() - zone.started_at
                 running_since[zone.id] = self._loop.time() - max(age, 0.0)

@@ -26,9 +26,9 @@ from kakuri_agent.runtimes._protocol import (
 LOG_START = "start"
 """The cursor at the beginning of a log without content."""
 
-MAX_QUIET = 4096
-"""Number of workloads for which the agent remembers that their log has no more content for now.
-Beyond it, the oldest is forgotten, and the runtime is asked again."""
+MAX_EXHAUSTED = 4096
+"""Maximum number of workloads whose log is known to have no more content until their entry changes.
+Above it, the one added first is dropped, and its next request goes to the runtime again."""
 
 
 class WorkloadLogs:
@@ -45,7 +45,7 @@ class WorkloadLogs:
         self._runtime = runtime
         self._waiting = KeyedEvents()
         # By workload: the cursor after which there was no content, and the entry's version then.
-        self._quiet: dict[str, tuple[str, int]] = {}
+        self._exhausted: dict[str, tuple[str, int]] = {}
         self._followers: set[asyncio.Task[Reply]] = set()
         self._is_stopping = False
         self.changed = self._waiting.set
@@ -106,7 +106,7 @@ class WorkloadLogs:
         if attempt == entry.attempt and entry.state is WorkloadState.PENDING:
             # The attempt has not begun: the log does not grow before the entry changes.
             return Log(b"", request.after or LOG_START, ended=request.bounded)
-        known = self._quiet.get(workload_id)
+        known = self._exhausted.get(workload_id)
         if attempt is None and known is not None and known == (request.after, entry.version):
             return Log(b"", known[0], ended=False)
         after = None if request.after == LOG_START else request.after
@@ -124,7 +124,7 @@ class WorkloadLogs:
         except NoLog:  # it has not run yet, or failed before it ran
             if request.bounded or self._is_over(entry, attempt):
                 return Log(b"", LOG_START, ended=True)
-            return self._quiet_reply(entry, LogChunk(b"", LOG_START, has_ended=False))
+            return self._exhausted_reply(entry, LogChunk(b"", LOG_START, has_ended=False))
         except UnknownCursor as error:
             return ErrorReply(ErrorCode.BAD_REQUEST, str(error), id=workload_id)
         except RuntimeUnavailable as error:
@@ -133,23 +133,23 @@ class WorkloadLogs:
             return ErrorReply(ErrorCode.RUNTIME, str(error), id=workload_id)
         is_over = self._is_durably_over(workload_id, attempt)
         if chunk.has_ended and not request.bounded and not is_over:
-            return self._quiet_reply(entry, chunk)
-        self._quiet.pop(workload_id, None)
+            return self._exhausted_reply(entry, chunk)
+        self._exhausted.pop(workload_id, None)
         # An attempt that never began has no end in the log.
         is_end = is_over and attempt is not None and not (chunk.data or chunk.examined)
         return Log(chunk.data, chunk.next, chunk.has_ended or is_end, chunk.has_gap, chunk.examined)
 
-    def _quiet_reply(self, entry: WorkloadEntry, chunk: LogChunk) -> Log:
+    def _exhausted_reply(self, entry: WorkloadEntry, chunk: LogChunk) -> Log:
         """Return a chunk after which nothing follows before the workload's entry changes.
 
         There is no zone, or its run has ended and another one may follow.
         """
         if not chunk.data and not chunk.examined and not entry.state.is_terminal:
             workload_id = entry.workload.id
-            self._quiet.pop(workload_id, None)  # so that it becomes the newest
-            self._quiet[workload_id] = chunk.next, entry.version
-            if len(self._quiet) > MAX_QUIET:
-                del self._quiet[next(iter(self._quiet))]
+            self._exhausted.pop(workload_id, None)  # so that it becomes the newest
+            self._exhausted[workload_id] = chunk.next, entry.version
+            if len(self._exhausted) > MAX_EXHAUSTED:
+                del self._exhausted[next(iter(self._exhausted))]
         return Log(chunk.data, chunk.next, ended=False, gap=chunk.has_gap, examined=chunk.examined)
 
     def _is_durably_over(self, workload_id: str, attempt: int | None) -> bool:

@@ -132,19 +132,19 @@ def _verdicts(
     """Yield each workload with its verdict, in the order in which the verdicts are known."""
     results: queue.SimpleQueue[Any] = queue.SimpleQueue()
     waiting = dict.fromkeys(ids)
-    unchecked: dict[str, None] = {}  # those that were asked about, without a response so far
+    unanswered: dict[str, None] = {}  # those asked about that have not been answered yet
     deadline = time.monotonic() + timeout if timeout else None
     for workload_id in waiting:
         if deadline is not None and time.monotonic() >= deadline:
             break
         start_thread(_follow, invocation, api.clone(), workload_id, condition, results)
-        unchecked[workload_id] = None
-    unasked = len(waiting) - len(unchecked)
+        unanswered[workload_id] = None
+    unasked = len(waiting) - len(unanswered)
     if timeout == 0:
         deadline = time.monotonic() + CHECK_SECONDS
     while waiting:
         left = None if deadline is None else max(0.0, deadline - time.monotonic())
-        if timeout == 0 and not unchecked:
+        if timeout == 0 and not unanswered:
             left = 0.0
         try:
             result = results.get(timeout=left)
@@ -153,17 +153,17 @@ def _verdicts(
             message = f"{names}: not {condition}"
             if timeout:
                 message = f"{names}: still not {condition} after {span(timeout)}"
-            if unchecked:
+            if unanswered:
                 message += f"; {api.name} has not responded"
-            if 0 < len(unchecked) < len(waiting):
-                message += f" about {joined_ids(list(unchecked))}"
+            if 0 < len(unanswered) < len(waiting):
+                message += f" about {joined_ids(list(unanswered))}"
             if unasked:
                 message += f"; there was no time to ask about {unasked} of them"
             raise CommandError(message, Exit.TIMEOUT, code="timeout") from None
         if isinstance(result, BaseException):
             raise result
         workload_id, _, verdict = result
-        unchecked.pop(workload_id, None)
+        unanswered.pop(workload_id, None)
         if verdict is not None:
             del waiting[workload_id]
             yield result

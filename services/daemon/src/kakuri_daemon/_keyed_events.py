@@ -8,7 +8,7 @@ from contextlib import contextmanager
 class KeyedEvents:
     """Wakes the tasks that wait for a change of a key, such as the id of a workload.
 
-    It takes memory only for tasks that wait, and is true while at least one does.
+    It takes memory only for keys that a task waits for. Its truth value is whether any task waits.
     """
 
     def __init__(self) -> None:

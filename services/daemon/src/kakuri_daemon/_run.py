@@ -114,7 +114,7 @@ async def _notify_until(stop_requested: asyncio.Event, supervisor: Supervisor) -
             async with asyncio.timeout(supervisor.interval):
                 await stop_requested.wait()
         except TimeoutError:
-            supervisor.repeat()
+            supervisor.heartbeat()
         else:
             return
 
@@ -136,11 +136,11 @@ def _forbid_core_files() -> None:
 
 
 def _announce(endpoint: Endpoint) -> None:
-    """Write the first line; if standard output is a full pipe, once there is room, not to wait."""
+    """Print the ready line; if standard output is a full pipe, print it once there is room."""
     if select.select([], [sys.stdout], [], 0)[1]:
         _write_ready_line(endpoint)
         return
-    log.warning("standard output is full, the line that the daemon is ready follows later")
+    log.warning("standard output is full; the ready line is printed once there is room")
     loop, descriptor = asyncio.get_running_loop(), sys.stdout.fileno()
 
     def write_later() -> None:

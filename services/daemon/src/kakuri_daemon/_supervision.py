@@ -51,11 +51,11 @@ class Supervisor:
         is_ours = given.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
         is_number = re.fullmatch("[1-9][0-9]{0,17}", interval) is not None
         self._watchdog = int(interval) / 1e6 if is_number and is_ours else None
-        self._is_ready_due = False
+        self._must_resend_ready = False
 
     def ready(self) -> None:
-        """Notify systemd that the daemon serves; `repeat` tries again if its socket is full."""
-        self._is_ready_due = not self._notify("READY=1")
+        """Notify systemd that the daemon serves; `heartbeat` tries again if its socket is full."""
+        self._must_resend_ready = not self._notify("READY=1")
 
     def stopping(self) -> None:
         """Notify systemd that the daemon completes requests in progress and stops."""
@@ -63,14 +63,14 @@ class Supervisor:
 
     @property
     def interval(self) -> float | None:
-        """Seconds until the next call of `repeat`; None if systemd expects none."""
-        if self._is_ready_due:
+        """Seconds until the next call of `heartbeat`; None if systemd expects none."""
+        if self._must_resend_ready:
             return READY_RETRY_SECONDS
         return None if self._watchdog is None else self._watchdog / 2
 
-    def repeat(self) -> None:
-        """Notify systemd that the daemon's loop turns, or that it serves if that is still due."""
-        if self._is_ready_due:
+    def heartbeat(self) -> None:
+        """Notify systemd that the daemon is alive, or first repeat READY=1 if that is still due."""
+        if self._must_resend_ready:
             self.ready()
         else:
             self._notify("WATCHDOG=1")

@@ -15,8 +15,8 @@ SYSTEMD_PARENT = "/kakuri.slice"
 class CgroupParent:
     """Returns the cgroup parent of zones.
 
-    The runtime's cgroup driver is requested once, and again after the runtime was unavailable: it
-    may have been restarted with another driver, or replaced by another version.
+    The runtime is asked for its cgroup driver once, and again after it was unavailable, because it
+    may have been restarted with another driver or replaced by another version.
 
     Args:
         cri: The runtime.

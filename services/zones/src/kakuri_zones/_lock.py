@@ -21,7 +21,7 @@ from kakuri_zones._errors import NodeLocked, NodeUnavailable
 log = structlog.get_logger()
 
 RENEW_SECONDS = 1.0
-"""Seconds between two checks that the locked directory still has its name."""
+"""Seconds between two checks that the log directory is still the one that was locked."""
 
 
 class NodeLock:
@@ -87,11 +87,11 @@ async def keep_locked(renew: Callable[[], Awaitable[bool]]) -> None:
         await asyncio.sleep(RENEW_SECONDS)
         try:
             if await renew():
-                log.warning("the log directory was deleted or replaced, and is locked again")
+                log.warning("log directory locked again", reason="it was deleted or replaced")
             problem = None
         except NodeUnavailable as error:
             if str(error) != problem:
-                log.error("the log directory is not locked any more", error=str(error))  # noqa: TRY400 (without a traceback)
+                log.error("log directory no longer locked", error=str(error))  # noqa: TRY400 (without a traceback)
             problem = str(error)
 
 

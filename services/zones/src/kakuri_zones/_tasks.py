@@ -1,4 +1,4 @@
-"""Long loops that let the event loop do other work, and a bound on concurrent calls."""
+"""Helpers that keep the event loop responsive: iteration in turns, and bounded concurrency."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence

@@ -175,9 +175,9 @@ class Client(Methods[Body, Coroutine[Any, Any, ReceivedResponse]]):
 
         No request is ever sent twice. After `ConnectionBroken` and `RequestTimeout`, the server may
         or may not have processed the request: find out before you repeat one that is not
-        idempotent. After the errors marked "Nothing sent", it is safe to try again, unless you
-        passed `redirects`: the error can be that of a redirect, and the server has processed the
-        request before it.
+        idempotent. An error marked "Nothing sent" means that it is safe to try again, except with
+        `redirects`: the error can then be about the request to a new location, after the server
+        has processed the original one.
 
         If the response is complete before the request is, sending stops and the response is
         returned. Cancelling the call closes its connection.

@@ -72,8 +72,8 @@ class Exchange:
             pieces.
         stream: The stream that feeds content to the handler of a streaming route.
         task: The task of the handler or of a streamed response, if either takes several turns.
-        is_stopping: Whether the task must not be cancelled (again): it was cancelled, or is already
-            ending because the client disconnected.
+        is_stopping: Whether the task must not be cancelled (again), because it was cancelled
+            already, or is ending because the client disconnected.
         started: When the head arrived, by the monotonic clock.
         status: The status of the response.
         sent: Bytes of content that were sent.

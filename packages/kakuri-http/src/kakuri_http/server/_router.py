@@ -31,8 +31,8 @@ HandlerT = TypeVar("HandlerT", bound=Handler)
 CheckT = TypeVar("CheckT", bound=Check)
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-"""Known methods: on a path that lacks them, they get 405. A method that is neither here nor in any
-route gets 501."""
+"""Methods that get 405 on a path that does not support them. Any other method gets 501, unless a
+route has it."""
 
 # TRACE would echo credentials (RFC 9110 9.3.8), CONNECT is for proxies (9.3.6).
 _NEVER = frozenset({"TRACE", "CONNECT"})

@@ -9,8 +9,8 @@ import structlog
 log = structlog.get_logger()
 
 REPORT_SECONDS = 5.0
-"""Seconds for which a stop or removal has to keep failing before its errors are reported, because a
-repetition may succeed."""
+"""Seconds for which a stop or removal has to keep failing before its errors are reported: the
+first retries may succeed."""
 
 OVERDUE_SECONDS = 60.0
 """Seconds after the grace period at which a stop is reported as overdue while its call is still in

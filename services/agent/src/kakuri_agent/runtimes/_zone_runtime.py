@@ -319,10 +319,10 @@ class ZoneRuntime:
 
         try:
             async with self._removals.slot(zone_id) as slot:
-                # A pending zone has a start to cancel, and a zone that is not in the view may have
-                # one. The start is cancelled before this removal waits for a slot, because it would
-                # create further objects to remove. The removal then acquires its slot when it
-                # leaves `pause`. With a sidecar, whose `remove` does not enter it, it has no slot.
+                # A start that is in progress would create more objects to remove. So unless the
+                # zone is known to be started, `remove` is called without a slot: it cancels the
+                # start first, and the slot is acquired when it leaves `pause`. A sidecar's `remove`
+                # never enters `pause`, so this removal then has no slot at all.
                 if zone is not None and zone.state is not WorkloadState.PENDING:
                     await slot.acquire()
                 if zone is not None and zone.state is WorkloadState.RUNNING:
