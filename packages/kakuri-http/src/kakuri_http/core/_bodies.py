@@ -123,8 +123,10 @@ class ChunkedReader:
         while size < _JOINED_BYTES and data.startswith(b"\r\n", position):
             # Only chunks with up to eight digits and nothing else; `read` handles all others.
             end = data.find(b"\r\n", position + 2, position + 12)
+            if end < 0:
+                break
             digits = data[position + 2 : end]
-            if end < 0 or not digits or digits.strip(_HEX_DIGITS):
+            if not digits or digits.strip(_HEX_DIGITS):
                 break
             begin, length = end + 2, int(digits, 16)
             if not length or begin + length > len(data):
