@@ -8,7 +8,7 @@ from tools.command_pages import SHARE, pages
 from tools.manual_files import form_of, workload_keys
 
 
-def test_pages_are_those_of_the_current_options():
+def test_generated_pages_match_the_current_options():
     present = {path: path.read_text() for path in SHARE.rglob("*") if path.is_file()}
     assert present == pages(), "run python -m tools.command_pages --write"
 

@@ -91,7 +91,7 @@ def test_blocking_client_reuses_its_connection(endpoint):
         assert repr(client) == "<BlockingClient 0 idle>"
 
 
-def test_blocking_connection_that_another_thread_takes_at_once_does_not_fail_the_request(endpoint):
+def test_request_succeeds_if_another_thread_takes_its_idle_connection_immediately(endpoint):
     taken, may_end = threading.Event(), threading.Event()
 
     def hold_a_connection():

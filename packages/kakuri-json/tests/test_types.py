@@ -480,8 +480,8 @@ def test_alias_of_the_type_statement_is_decoded():
     assert kakuri_json.decode('{"kind":"a","x":1}', type=names["Either"]) == A(1)
     assert kakuri_json.decode("[1,2]", type=names["Pair"][int]) == (1, 2)
     for name, message in (
-        ("Chain", "inside itself"),
-        ("Endless", "inside itself"),
+        ("Chain", "to refer to itself only through a class"),
+        ("Endless", "to refer to itself only through a class"),
         ("Undefined", "__value__ of Undefined"),
         ("Failing", "division by zero"),
     ):

@@ -13,7 +13,7 @@ def io_error(code=sqlite3.SQLITE_IOERR_WRITE):
     return error
 
 
-def test_write_error_on_a_disk_that_can_be_written_is_an_io_error(tmp_path):
+def test_write_error_on_a_writable_disk_keeps_sqlites_message(tmp_path):
     translated = translate_sqlite_error(io_error(), tmp_path / "db")
     assert type(translated) is StoreFailed
     assert str(translated) == f"the store '{tmp_path}/db' failed: disk I/O error"

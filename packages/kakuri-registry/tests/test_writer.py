@@ -869,7 +869,7 @@ async def test_store_whose_disk_hangs_accepts_no_changes_until_it_answers(
             assert writer.durability("running") is Durability.SAVED
 
 
-async def test_disk_that_hung_is_not_reported_once_it_has_answered_with_a_new_workload(
+async def test_hanging_disk_is_no_longer_reported_once_a_registration_is_written(
     registry, store, monkeypatch
 ):
     monkeypatch.setattr(_store_probe, "PROBE_SECONDS", 0.01)

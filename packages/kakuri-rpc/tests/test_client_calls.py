@@ -106,7 +106,7 @@ async def test_timeout_of_a_read_of_events_includes_the_wait_of_the_agent(client
         (None, TypeError, "expected seconds as timeout, got None"),
         ("5", TypeError, "expected seconds as timeout, got '5'"),
         (0, ValueError, "expected seconds above 0 as timeout, got 0"),
-        (float("nan"), ValueError, "expected seconds above 0 as timeout, got nan"),
+        (float("nan"), ValueError, "expected seconds as timeout, got NaN"),
         (10**400, ValueError, "expected seconds as timeout, got an integer too large for a float"),
     ],
 )
@@ -119,7 +119,11 @@ def test_timeout_of_a_client_that_is_not_seconds_raises_type_or_value_error(
 
 @pytest.mark.parametrize(
     ("seconds", "error", "got"),
-    [("5", TypeError, "'5'"), (10**400, ValueError, "an integer too large for a float")],
+    [
+        ("5", TypeError, "'5'"),
+        (10**400, ValueError, "an integer too large for a float"),
+        (float("nan"), ValueError, "NaN"),
+    ],
 )
 async def test_seconds_to_wait_that_are_not_seconds_raise_type_or_value_error(seconds, error, got):
     message = f"^expected seconds as wait_seconds, got {got}$"

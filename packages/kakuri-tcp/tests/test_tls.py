@@ -203,7 +203,7 @@ async def test_tls_client_on_a_plain_port_raises_connect_failed():
             await client.request(b"a", timeout=5)
 
 
-async def test_server_that_closes_or_is_silent_in_the_handshake_is_named_with_the_reason():
+async def test_failed_handshake_error_says_whether_the_server_closed_or_timed_out():
     class Closing(Connection):
         def data_received(self, data):
             self.close()

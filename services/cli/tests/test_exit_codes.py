@@ -185,7 +185,7 @@ def test_following_verb_exits_with_141_when_reader_closes_idle_output(api, tmp_p
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("arguments", ["--help", "ps -q"])
-def test_full_output_is_one_error_and_a_closed_standard_stream_none(
+def test_full_output_is_a_one_line_error_and_a_closed_stream_is_not_an_error(
     api, tmp_path, arguments, redirection, code, message
 ):
     api.add("web")

@@ -1,40 +1,41 @@
 import asyncio
 import errno
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import structlog
 from kakuri_zones import NodeLocked, NodeUnavailable, _lock
-from kakuri_zones._lock import NodeLock, keep_locked, node_lock
+from kakuri_zones._lock import NodeLock, keep_locked
 
 
 def test_second_lock_of_a_directory_raises_node_locked_until_the_first_is_released(tmp_path):
     directory = tmp_path / "logs"
     with (
-        node_lock(directory),
+        closing(NodeLock(directory)),
         pytest.raises(NodeLocked, match=f"with logs in {directory}: stop the other"),
-        node_lock(directory),
+        closing(NodeLock(directory)),
     ):
         pass
-    with node_lock(directory):
+    with closing(NodeLock(directory)):
         assert directory.stat().st_mode & 0o777 == 0o700
 
 
 def test_locks_of_two_directories_are_independent(tmp_path):
-    with node_lock(tmp_path / "a"), node_lock(tmp_path / "b"):
+    with closing(NodeLock(tmp_path / "a")), closing(NodeLock(tmp_path / "b")):
         pass
 
 
 def test_lock_is_released_if_the_block_raises(tmp_path):
-    with pytest.raises(ZeroDivisionError), node_lock(tmp_path):
+    with pytest.raises(ZeroDivisionError), closing(NodeLock(tmp_path)):
         raise ZeroDivisionError
-    with node_lock(tmp_path):
+    with closing(NodeLock(tmp_path)):
         pass
 
 
 def test_lock_leaves_nothing_in_the_directory(tmp_path):
-    with node_lock(tmp_path):
+    with closing(NodeLock(tmp_path)):
         assert list(tmp_path.iterdir()) == []
     assert list(tmp_path.iterdir()) == []
 
@@ -43,7 +44,10 @@ def test_directory_that_others_may_write_to_raises_node_unavailable(tmp_path):
     directory = tmp_path / "logs"
     directory.mkdir()
     directory.chmod(0o777)
-    with pytest.raises(NodeUnavailable, match="others may write to it"), node_lock(directory):
+    with (
+        pytest.raises(NodeUnavailable, match="others may write to it"),
+        closing(NodeLock(directory)),
+    ):
         pass
 
 
@@ -51,28 +55,28 @@ def test_directory_that_cannot_be_created_raises_node_unavailable(tmp_path):
     (tmp_path / "file").touch()
     with (
         pytest.raises(NodeUnavailable, match="Not a directory"),
-        node_lock(tmp_path / "file" / "x"),
+        closing(NodeLock(tmp_path / "file" / "x")),
     ):
         pass
 
 
 def test_deleted_directory_is_created_and_locked_again(tmp_path):
     directory = tmp_path / "logs"
-    with node_lock(directory) as lock:
+    with closing(NodeLock(directory)) as lock:
         assert not lock.renew()
         directory.rmdir()
         assert lock.renew()
         assert not lock.renew()
-        with pytest.raises(NodeLocked), node_lock(directory):
+        with pytest.raises(NodeLocked), closing(NodeLock(directory)):
             pass
     assert not lock.renew()
 
 
 def test_directory_that_another_process_took_is_locked_again_once_it_is_free(tmp_path):
     directory = tmp_path / "logs"
-    with node_lock(directory) as lock:
+    with closing(NodeLock(directory)) as lock:
         directory.rename(tmp_path / "moved")
-        with node_lock(directory), pytest.raises(NodeLocked):
+        with closing(NodeLock(directory)), pytest.raises(NodeLocked):
             lock.renew()
         assert lock.renew()
 
@@ -93,16 +97,16 @@ def test_lock_is_released_while_its_renewal_waits_for_the_disk(tmp_path, monkeyp
     renewal = threading.Thread(target=lambda: outcomes.append(lock.renew()))
     renewal.start()
     assert hangs.wait(10)
-    closing = threading.Thread(target=lock.close)
-    closing.start()
-    closing.join(5)
-    is_closed = not closing.is_alive()
+    closer = threading.Thread(target=lock.close)
+    closer.start()
+    closer.join(5)
+    is_closed = not closer.is_alive()
     answers.set()
     renewal.join()
     assert is_closed
     assert outcomes == [False]
     monkeypatch.undo()
-    with node_lock(tmp_path / "logs"):
+    with closing(NodeLock(tmp_path / "logs")):
         pass
 
 

@@ -64,11 +64,6 @@ def status_of_reset(code: int) -> StatusCode:
 _BY_NUMBER = {b"%d" % code: code for code in StatusCode}
 
 
-def is_status_number(number: bytes) -> bool:
-    """Return whether the value of `grpc-status` is that of a code."""
-    return number in _BY_NUMBER
-
-
 def status_of_number(number: bytes) -> StatusCode:
     """Return the code for the value of `grpc-status`; UNKNOWN for an unknown number."""
     return _BY_NUMBER.get(number, StatusCode.UNKNOWN)

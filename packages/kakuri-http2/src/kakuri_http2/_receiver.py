@@ -32,7 +32,7 @@ class Receiver(Protocol):
         """Process the early end of the stream."""
 
     def drained(self) -> None:
-        """Process the end of a wait: all queued content was sent, after some of it had to wait."""
+        """Report that all queued content was sent, after some of it had to wait."""
 
 
 class QueuedEvents:

@@ -115,9 +115,8 @@ def _read(path: Path) -> tuple[dict[object, Row], int, list[Row]]:
 
 def _read_version(connection: sqlite3.Connection) -> int:
     """Return the stored version of the latest change; 0 if it can't be read."""
-    with suppress(
-        sqlite3.Error, TypeError, ValueError
-    ):  # no row, or a version that is not a number
+    # There may be no row, or its version may not be a number.
+    with suppress(sqlite3.Error, TypeError, ValueError):
         (version,) = connection.execute("SELECT version FROM registry").fetchone()
         if 0 <= version <= MAX_VERSION:
             return int(version)

@@ -14,9 +14,9 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 class SpaceReserve:
     """A file next to the database that reserves disk space for when the disk is full.
 
-    New workloads are only accepted while the file exists and as much space again is free. When
-    other programs have filled the disk, the file is deleted to make room for the write-ahead log,
-    which is short by then.
+    New workloads are only accepted while the file exists and at least its size is free as well.
+    When other programs have filled the disk, the file is deleted to make room for the write-ahead
+    log, which is short by then.
 
     Args:
         path: The file.
@@ -40,7 +40,7 @@ class SpaceReserve:
         return self.is_allocated is False
 
     def ensure_room(self) -> None:
-        """Check that there is room for new workloads, after `try_ensure_room`.
+        """Allocate the reserve if it is missing; raise an error if there is no room.
 
         Raises:
             StoreFull: There is no room.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kakuri_registry._errors import StoreError, StoreFailed, StoreFull, StoreLocked
 
-WRITE_PROBE_BYTES = 1 << 20
+_WRITE_PROBE_BYTES = 1 << 20
 """Size of the file whose allocation shows why a write failed."""
 
 _WRITE_ERRORS = (sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC)
@@ -29,7 +29,10 @@ def damaged_schema(error: UnicodeDecodeError) -> Damaged:
 
 
 def translate_sqlite_error(error: sqlite3.Error, path: Path) -> StoreError:
-    """Return the StoreError for an error of SQLite; `path` is the database."""
+    """Return the StoreError for an error of SQLite; `path` is the database.
+
+    After a failed write, it allocates an unnamed file to find the reason.
+    """
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code == sqlite3.SQLITE_FULL:
         return StoreFull(f"the disk is full: can't write {str(path)!r}")
@@ -52,7 +55,7 @@ def _write_error(directory: Path) -> OSError | None:
     try:
         descriptor = os.open(directory, os.O_TMPFILE | os.O_WRONLY, 0o600)
         try:
-            os.posix_fallocate(descriptor, 0, WRITE_PROBE_BYTES)
+            os.posix_fallocate(descriptor, 0, _WRITE_PROBE_BYTES)
         finally:
             os.close(descriptor)
     except OSError as error:

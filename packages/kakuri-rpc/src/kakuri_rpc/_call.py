@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import math
 import time
 from collections.abc import Callable, Coroutine, Generator
 from dataclasses import dataclass
@@ -372,14 +373,16 @@ class Call(Generic[R]):
 
 
 def check_seconds(value: object, name: str) -> None:
-    """Raise TypeError unless an argument is a number, and ValueError if no float holds it."""
+    """Raise TypeError unless an argument is a number; ValueError for NaN and above any float."""
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise TypeError(f"expected seconds as {name}, got {value!r:.80}")
     try:
-        float(value)
+        is_nan = math.isnan(value)
     except OverflowError:
         message = f"expected seconds as {name}, got an integer too large for a float"
         raise ValueError(message) from None
+    if is_nan:
+        raise ValueError(f"expected seconds as {name}, got NaN")
 
 
 def _wake(waiter: asyncio.Future[None]) -> None:

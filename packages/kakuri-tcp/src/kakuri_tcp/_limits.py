@@ -109,9 +109,9 @@ def check_limit(
 
 
 def check_timeout(value: object, name: str = "timeout", *, may_be_none: bool = True) -> None:
-    """Raise TypeError unless a timeout is a number of seconds, and ValueError if no float holds it.
+    """Raise TypeError unless a timeout is a number; ValueError for NaN and numbers above any float.
 
-    NaN is refused as well. A negative timeout is allowed and has expired: callers pass the time
+    A negative timeout is allowed and has expired: callers pass the time
     left until a deadline.
     """
     if value is None and may_be_none:

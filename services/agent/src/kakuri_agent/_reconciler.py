@@ -120,7 +120,8 @@ class Reconciler:
     def restart_at(self, entry: WorkloadEntry) -> float | None:
         """Return when a workload's next run is due, by the wall clock as it is set now.
 
-        The entry has the time by the wall clock as it was set when the run before ended.
+        The entry's `restart_at` was computed when the last run ended. If the clock was set since
+        then, the time is computed again from the back-off's timer.
         """
         due = entry.restart_at
         timer = None if due is None else self._volatile.get(entry.workload.id).back_off
@@ -283,9 +284,9 @@ class Reconciler:
     def _may_end(self, entry: WorkloadEntry) -> bool:
         """Return whether a workload's zone may be stopped or removed now.
 
-        It may once the request is on disk, so that a crash can't undo it. While the disk accepts no
-        changes, stops and removals proceed all the same, but `_remove` only stops the zone. A
-        restart always waits for the disk, because its next attempt could not begin.
+        A stop, restart or removal normally waits until its request is on disk, so that a crash
+        can't undo it. While the disk accepts no changes, stops and removals do not wait, and
+        `_remove` only stops the zone. A restart still waits, because its next attempt can't begin.
         """
         durability = self._writer.durability(entry.workload.id)
         if entry.desired is DesiredState.RESTART:

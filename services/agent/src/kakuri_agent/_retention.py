@@ -44,8 +44,9 @@ def seconds_since_boot() -> float:
 class Retention:
     """Removes ended workloads after a retention time; over a budget, those that ended first.
 
-    Nothing is removed because of its age in the first hour, or for the retention time if that is
-    shorter; nor for the retention time after the wall clock was set by more than a minute.
+    No workload is removed because of its age until the agent has run for an hour, or for the
+    retention time if that is shorter. If the wall clock is set by more than a minute, that
+    removal pauses for the whole retention time.
 
     Args:
         registry: The workloads.

@@ -129,8 +129,8 @@ class _Position:
     """How far a log was read: the time of the last record, and how many bytes have that time.
 
     Bytes are counted, not records, because the agent may cut a long line elsewhere when it is read
-    again. If an earlier record has a later time than the last one, because the clock was set back
-    or both streams were written at once, the server begins with the earlier one.
+    again. A log is resumed from the time of its last record, so if the clock was set back or both
+    streams were written at once, the server first sends earlier records with later times again.
     """
 
     def __init__(self) -> None:
@@ -149,7 +149,7 @@ class _Position:
     def precedes_last(self, at: str) -> bool:
         """Return whether a record with this time comes before the last one that was read."""
         if self._is_before_last:
-            # A time that is later than all others shows that the last record was removed meanwhile.
+            # A time later than any so far is new: the last record was removed in the meantime.
             self._is_before_last = at != self._at and at <= self._latest
         return self._is_before_last
 

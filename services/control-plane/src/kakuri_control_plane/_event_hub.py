@@ -42,8 +42,8 @@ MAX_STREAMS = 256
 """Maximum number of concurrent streams of events."""
 
 MAX_UNSENT = 1 << 20
-"""Maximum bytes of JSON lines that the hub keeps; as server-sent events, they may take as many
-again. A stream that has more of them to send is cut off."""
+"""Maximum bytes of JSON lines that the hub keeps. The same events as server-sent events can take as
+many bytes again. A stream that has more than this left to send is cut off."""
 
 BATCH_BYTES = 128
 """Bytes that each batch counts in addition to its lines, so that heartbeats are bounded, too."""

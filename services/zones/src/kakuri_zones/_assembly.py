@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from functools import partial
 
 import structlog
@@ -15,7 +15,7 @@ from kakuri_zones._health import Health, check_health, own_conditions, watch_hea
 from kakuri_zones._image_collection import ImageCollector
 from kakuri_zones._images import Images
 from kakuri_zones._isolation import IsolationChecks
-from kakuri_zones._lock import keep_locked, node_lock
+from kakuri_zones._lock import NodeLock, keep_locked
 from kakuri_zones._log_watch import LogWatch
 from kakuri_zones._metrics import ZoneMetrics
 from kakuri_zones._monitor import Monitor
@@ -67,7 +67,7 @@ async def zone_node(
                 ...
     """
     async with AsyncExitStack() as stack:
-        lock = stack.enter_context(node_lock(settings.log_dir))
+        lock = stack.enter_context(closing(NodeLock(settings.log_dir)))
         table = ZoneTable(end_delay=settings.end_delay)
         reader = RuntimeReader(runtime, timeout=settings.read_timeout)
         images = Images(runtime, settings.pulls)

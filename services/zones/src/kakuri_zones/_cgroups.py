@@ -29,8 +29,8 @@ class CgroupParent:
 
     def __init__(self, cri: Runtime, configured: str | None = None) -> None:
         self._cri = cri
-        self._is_configured = configured is not None
-        self._parent = configured
+        self._configured = configured
+        self._parent: str | None = None
         self._requested_at = 0.0
         self.has_runtime_config: bool | None = None
 
@@ -40,7 +40,9 @@ class CgroupParent:
         Raises:
             CriError: The runtime does not answer.
         """
-        if self._parent is None or (not self._is_configured and self._is_outdated()):
+        if self._configured is not None:
+            return self._configured
+        if self._parent is None or self._is_outdated():
             now = time.monotonic()
             parent = await self.request() or CGROUPFS_PARENT
             if parent != self._parent:

@@ -1,16 +1,15 @@
 """The lock of a node: one process at a time manages the zones with logs in a directory.
 
 The directory itself is locked, so that it contains nothing but logs. The kernel releases the lock
-when its process ends for whatever reason. A directory that was deleted or replaced takes its lock
-with it, so the name is checked and locked again every second.
+when its process ends for whatever reason. Deleting or replacing the directory removes the lock
+from its path, so every second the path is checked, and locked again if necessary.
 """
 
 import asyncio
 import fcntl
 import os
 import threading
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import structlog
@@ -44,7 +43,8 @@ class NodeLock:
         """Lock the directory again if it was deleted or replaced.
 
         Returns:
-            Whether it was; the new one is created if it is missing.
+            Whether the directory had been deleted or replaced, and is locked again. A missing
+            directory is created.
 
         Raises:
             NodeLocked: Another process has locked the new one.
@@ -68,16 +68,6 @@ class NodeLock:
             if self._descriptor is not None:
                 os.close(self._descriptor)
             self._descriptor = None
-
-
-@contextmanager
-def node_lock(directory: Path) -> Iterator[NodeLock]:
-    """Hold the lock of a log directory; raise what `NodeLock` raises."""
-    lock = NodeLock(directory)
-    try:
-        yield lock
-    finally:
-        lock.close()
 
 
 async def keep_locked(renew: Callable[[], Awaitable[bool]]) -> None:

@@ -24,8 +24,8 @@ async def gather_bounded(
     """Await calls, at most `limit` of them at the same time, and return their results in order.
 
     Raises:
-        Exception: The first call that failed raised it. The other calls in progress continue, and
-            further ones are begun.
+        Exception: The exception of the first call that failed. The other calls in progress
+            continue, and further ones begin.
     """
     results: dict[int, T] = {}
     waiting = enumerate(calls)  # shared: each worker takes the next call

@@ -49,7 +49,8 @@ def print_value(  # noqa: C901 - one loop over local variables is fastest
     names: dict[str, str] = {}
     checked: Any = None
     colon = ":" if indent is None else ": "
-    # The containers around the current one: their remaining items, and the current pair of objects.
+    # The containers around the current one: their remaining items, and for objects the current
+    # (key, value) pair; None for arrays.
     outer: list[Iterator[Any]] = []
     outer_entries: list[Any] = []
     values: list[Any] = []

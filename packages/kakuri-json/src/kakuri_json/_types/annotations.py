@@ -173,8 +173,8 @@ _open_aliases: dict[Any, int] = {}
 def _alias(alias: Any, arguments: Arguments | None) -> Shape:
     before = _open_aliases.get(alias)
     if before == len(_in_progress):  # no class was begun in between
-        got = f"{alias!r} inside itself"
-        raise UnsupportedTypeError(f"expected an alias that contains itself in a class, got {got}")
+        message = f"expected the alias {alias!r} to refer to itself only through a class"
+        raise UnsupportedTypeError(message)
     scope = bind(alias, arguments, _shape)
     _open_aliases[alias] = len(_in_progress)
     try:

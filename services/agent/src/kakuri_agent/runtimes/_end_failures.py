@@ -27,9 +27,9 @@ normally."""
 class EndFailures:
     """Reports the errors of one stop or removal.
 
-    Each different error is reported once, so that alternating errors do not change the workload
-    endlessly. If the stop then proceeds normally, its report is withdrawn, and later errors are
-    reported again. For the same reason, that happens only once.
+    Each different error is reported once. If the stop then proceeds normally, the report is
+    withdrawn and later errors are reported again, but only once. Without these two limits,
+    alternating errors would change the workload endlessly.
 
     Args:
         zone_id: The zone.

@@ -25,8 +25,8 @@ KEPT_LINES = (4096, 256, 16, 1)
 """Numbers of last lines to try, in this order, until MAX_KEPT_PARTS reads return all of them."""
 
 MAX_KEPT_PARTS = 8
-"""Maximum number of reads with content for each of these numbers; and of reads without content,
-which still search for the first line."""
+"""For each number in KEPT_LINES: the maximum number of reads that return content, and separately
+of reads that return none because they are still searching for the first line."""
 
 
 class ZoneLogs:

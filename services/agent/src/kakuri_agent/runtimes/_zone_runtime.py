@@ -319,10 +319,10 @@ class ZoneRuntime:
 
         try:
             async with self._removals.slot(zone_id) as slot:
-                # A start that is in progress would create more objects to remove. So unless the
-                # zone is known to be started, `remove` is called without a slot: it cancels the
-                # start first, and the slot is acquired when it leaves `pause`. A sidecar's `remove`
-                # never enters `pause`, so this removal then has no slot at all.
+                # If the zone is known to have started, wait for a slot before calling `remove`.
+                # Otherwise call it at once, because it first cancels a start in progress, which
+                # would create more objects to remove; leaving `slot.pause` then acquires a slot.
+                # A sidecar's `remove` never enters `pause`, so then there is no slot at all.
                 if zone is not None and zone.state is not WorkloadState.PENDING:
                     await slot.acquire()
                 if zone is not None and zone.state is WorkloadState.RUNNING:

@@ -69,7 +69,7 @@ class ZoneView:
         self.is_listed = False
         self.handlers: Mapping[str, str] = {}  # as the events reported them last
         self.fault: str | None = "the runtime has not been reached yet"
-        self._has_outage = False  # until the zones are reached again
+        self._has_outage = False  # set when the zones are lost, until they are reached again
         # Streams that broke after their first event, since all zones were last listed.
         self._breaks = 0
         self._has_begun = False  # whether the current stream has yielded an event
