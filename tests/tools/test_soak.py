@@ -30,7 +30,7 @@ def test_daemon_that_answers_with_flat_memory_has_no_faults(tmp_path, seconds):
 
 
 @pytest.mark.parametrize(
-    ("seconds", "megabytes_per_second"), [(SHORT_SECONDS, 4), (5 * LONG_SECONDS, 0.1)]
+    ("seconds", "megabytes_per_second"), [(SHORT_SECONDS, 6), (5 * LONG_SECONDS, 0.1)]
 )
 def test_faults_name_memory_that_grows(tmp_path, seconds, megabytes_per_second):
     (fault,) = faults_after(tmp_path, seconds, megabytes_per_second)
