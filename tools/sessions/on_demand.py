@@ -5,16 +5,11 @@ import nox
 from tools import fuzzing, system
 from tools.members import BY_NAME, MEMBERS, ROOT
 from tools.sessions.steps import (
-    DIST,
     PYTHON,
-    PYTHONS,
     install_editable,
     python_for_tests,
     tools_of,
 )
-
-COMPILED = {"kakuri-json": "kakuri_json._syntax.scanning", "kakuri-http": "kakuri_http._headers"}
-"""The members with compiled wheels, each with a module that is compiled in them."""
 
 
 @nox.session(python=PYTHON, default=False)
@@ -53,27 +48,6 @@ def mutants(session: nox.Session) -> None:
     python = python_for_tests()
     environment = {"PYTHONPATH": str(ROOT)}
     session.run(python, "-m", "tools.mutants", *session.posargs, env=environment, external=True)
-
-
-@nox.session(default=False)
-@nox.parametrize("python", [nox.param(str(each.path), id=each.name) for each in PYTHONS])
-def compiled(session: nox.Session) -> None:
-    """Build the wheels of kakuri-json and kakuri-http with mypyc, and run the same tests."""
-    wheels = DIST / "compiled"
-    session.install("-q", "build", "hatch-mypyc", *tools_of("build", "typecheck", "test"))
-    for name, module in COMPILED.items():
-        this = BY_NAME[name]
-        install_editable(session, this.closure(), *this.group("test"))  # mypyc reads their types
-        session.run("python", "-m", "build", "--wheel", "--no-isolation", "-o", str(wheels),
-                    str(this.directory), silent=True,
-                    env={"HATCH_BUILD_HOOK_ENABLE_MYPYC": "1"})  # fmt: skip
-        for extension in this.directory.glob("src/**/*.so"):
-            extension.unlink()  # the hook builds in place; the editables here must stay plain
-        session.install("-q", "--no-index", "--no-deps", "--force-reinstall",
-                        f"--find-links={wheels}", this.name)  # fmt: skip
-        session.run("python", "-c", f"import {module} as m; assert m.__file__.endswith('.so')")
-        tests = this.directory / "tests"
-        session.run("pytest", "-q", str(tests), f"--ignore={tests / 'conformance'}")
 
 
 @nox.session(python=PYTHON, default=False)
