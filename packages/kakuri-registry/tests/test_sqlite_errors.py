@@ -1,5 +1,6 @@
 import errno
 import os
+import resource
 import sqlite3
 
 import pytest
@@ -33,6 +34,21 @@ def test_write_error_on_a_read_only_disk_names_the_reason(tmp_path, monkeypatch)
     translated = translate_sqlite_error(io_error(), tmp_path / "db")
     assert type(translated) is StoreFailed
     assert str(translated) == f"can't write '{tmp_path}/db': Read-only file system"
+
+
+@pytest.mark.parametrize("name", ["db", "db-wal"])
+def test_write_error_of_a_file_at_the_size_limit_names_the_limit(tmp_path, name):
+    (tmp_path / name).touch()
+    os.truncate(tmp_path / name, 2 << 20)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2 << 20, hard))
+    try:
+        translated = translate_sqlite_error(io_error(), tmp_path / "db")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert type(translated) is StoreFailed
+    limit = "the limit on the size of a file (ulimit -f) is reached"
+    assert str(translated) == f"can't write '{tmp_path}/db': {limit}"
 
 
 def test_write_error_whose_reason_can_not_be_found_is_an_io_error(tmp_path, monkeypatch):

@@ -44,6 +44,10 @@ def daemon(monkeypatch, capsys):
             click.get_current_context().exit(3)
         if options["names"] == ("interrupt",):
             raise KeyboardInterrupt
+        if options["names"] == ("memory",):
+            raise MemoryError
+        if options["names"] == ("fail",):
+            raise RuntimeError("fail")
 
     def call(*arguments, **variables):
         for name, value in variables.items():
@@ -301,6 +305,16 @@ def test_help_shows_the_variables(daemon, capsys):
 def test_command_that_exits_early_or_is_interrupted_ends_with_that_status(daemon):
     assert daemon("--name", "exit")[:2] == (3, "")
     assert daemon("--name", "interrupt")[0] == 130
+
+
+def test_command_without_memory_ends_with_one_line_and_status_2(daemon):
+    line = "test-daemon: no memory is left (ulimit -v, LimitAS=)\n"
+    assert daemon("--name", "memory")[:2] == (2, line)
+
+
+def test_runtime_error_of_a_command_keeps_its_traceback(daemon):
+    with pytest.raises(RuntimeError, match="fail"):
+        daemon("--name", "fail")
 
 
 def test_empty_path_is_one_line_and_status_2(daemon):

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from types import ModuleType
 
 import pytest
-from kakuri_daemon import DaemonError, run
+from kakuri_daemon import EXIT_USAGE, DaemonError, run
 from kakuri_daemon._run import _loop_factory
 from kakuri_daemon._supervision import EXIT_HUNG
 from kakuri_tcp import Endpoint, listen_lines
@@ -111,6 +111,35 @@ def test_daemon_with_a_closed_standard_stream_serves_and_exits_with_status_0(des
             assert systemd.recv(100) == b"READY=1"
             process.terminate()
             assert process.wait(10) == 0
+
+
+@pytest.mark.parametrize("limit", [6, 10, 63])
+def test_daemon_that_may_open_too_few_descriptors_exits_with_one_line(limit):
+    command = ["sh", "-c", f'ulimit -n {limit} && exec "$0" "$@"', sys.executable, "-c", COMMAND]
+    ended = subprocess.run(command, capture_output=True, text=True, env=UNMEASURED, check=False)
+    assert ended.returncode == EXIT_USAGE
+    assert ended.stderr == (
+        f"test-daemon: expected to be allowed at least 64 open files, got {limit}: "
+        "raise the limit (ulimit -n, LimitNOFILE=)\n"
+    )
+    assert ended.stdout == ""
+
+
+WITHOUT_THREADS = COMMAND.replace(
+    "    exec(",
+    """    import threading
+    threading.stack_size(1 << 46)  # more than there is address space
+    exec(""",
+)
+
+
+def test_daemon_that_can_not_start_a_thread_exits_with_one_line_before_it_is_ready():
+    command = [sys.executable, "-c", WITHOUT_THREADS]
+    ended = subprocess.run(command, capture_output=True, text=True, env=UNMEASURED, check=False)
+    assert ended.returncode == EXIT_USAGE
+    assert ended.stderr.startswith("test-daemon: can't start new thread: the limit on processes")
+    assert ended.stderr.count("\n") == 1
+    assert ended.stdout == ""
 
 
 def test_address_in_use_raises_daemon_error():

@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 from kakuri_daemon import LogStream
@@ -40,6 +41,22 @@ def test_log_directory_that_others_may_write_to_is_refused_at_the_start(
         main(["--listen", f"unix://{tmp_path}/s.sock", "--log-dir", str(tmp_path / "logs")])
     assert ended.value.code == 2
     assert "others may write to it" in capsys.readouterr().err
+
+
+def test_sidecar_that_can_not_start_the_threads_of_grpcio_exits_with_one_line_and_status_2(
+    monkeypatch, tmp_path, capsys
+):
+    monkeypatch.setattr("kakuri_daemon._command.configure_logs", lambda **given: LogStream(2))
+    stack_size = threading.stack_size(1 << 46)  # more than there is address space
+    try:
+        with pytest.raises(SystemExit) as ended:
+            main(["--listen", f"unix://{tmp_path}/s.sock", "--log-dir", str(tmp_path / "logs")])
+    finally:
+        threading.stack_size(stack_size)
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("kakuri-sidecar: can't start new thread: the limit on processes")
+    assert not (tmp_path / "logs").exists()
 
 
 async def test_second_sidecar_with_the_same_log_directory_exits_with_one_line_and_status_2(

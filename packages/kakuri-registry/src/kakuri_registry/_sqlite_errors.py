@@ -5,6 +5,7 @@ import os
 import sqlite3
 from pathlib import Path
 
+from kakuri_registry._directory import companion
 from kakuri_registry._errors import StoreError, StoreFailed, StoreFull, StoreLocked
 
 _WRITE_PROBE_BYTES = 1 << 20
@@ -37,7 +38,7 @@ def translate_sqlite_error(error: sqlite3.Error, path: Path) -> StoreError:
     if code == sqlite3.SQLITE_FULL:
         return StoreFull(f"the disk is full: can't write {str(path)!r}")
     if getattr(error, "sqlite_errorcode", 0) in _WRITE_ERRORS:
-        reason = _write_error(path.parent)
+        reason = _write_error(path)
         if reason is not None:
             return translate_os_error(reason, f"can't write {str(path)!r}")
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
@@ -47,15 +48,18 @@ def translate_sqlite_error(error: sqlite3.Error, path: Path) -> StoreError:
     return StoreFailed(f"the store {str(path)!r} failed: {error}")
 
 
-def _write_error(directory: Path) -> OSError | None:
-    """Return why files in a directory can't be written now, or None if they can.
+def _write_error(path: Path) -> OSError | None:
+    """Return why the files of a database can't grow now, or None if they can.
 
-    SQLite reports an exceeded quota or a read-only file system as an unspecified I/O error.
+    SQLite reports an exceeded quota, a file that may not grow or a read-only file system as an
+    unspecified I/O error.
     """
     try:
-        descriptor = os.open(directory, os.O_TMPFILE | os.O_WRONLY, 0o600)
+        files = (path, companion(path, "-wal"))
+        size = max((each.stat().st_size for each in files if each.exists()), default=0)
+        descriptor = os.open(path.parent, os.O_TMPFILE | os.O_WRONLY, 0o600)
         try:
-            os.posix_fallocate(descriptor, 0, _WRITE_PROBE_BYTES)
+            os.posix_fallocate(descriptor, size, _WRITE_PROBE_BYTES)
         finally:
             os.close(descriptor)
     except OSError as error:
@@ -69,6 +73,8 @@ def translate_os_error(error: OSError, what: str) -> StoreError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StoreFull(f"{what}: the disk is full")
     where = "" if error.filename is None else f" ({error.filename})"
+    if error.errno == errno.EFBIG:
+        return StoreFailed(f"{what}: the limit on the size of a file (ulimit -f) is reached{where}")
     return StoreFailed(f"{what}: {error.strerror or error}{where}")
 
 

@@ -12,14 +12,13 @@ from kakuri_daemon._without_tls import import_loop_without_tls
 TYPE_CHECKING = False  # as type checkers know it, without the import of typing
 if TYPE_CHECKING:
     from kakuri_daemon._command import (
-        EXIT_USAGE,
         DaemonCommand,
-        DaemonError,
         NonEmptyPath,
         NumberRange,
         WorkerCount,
         endpoint,
     )
+    from kakuri_daemon._errors import EXIT_USAGE, DaemonError
     from kakuri_daemon._keyed_events import KeyedEvents, wait_until_set
     from kakuri_daemon._local_access import allow_user, listen_group, user_id
     from kakuri_daemon._logs import configure_logs, event_log
@@ -68,8 +67,8 @@ __all__ = [
 
 _HOMES = {
     "DaemonCommand": "_command",
-    "DaemonError": "_command",
-    "EXIT_USAGE": "_command",
+    "DaemonError": "_errors",
+    "EXIT_USAGE": "_errors",
     "KeyedEvents": "_keyed_events",
     "LogStream": "_stream",
     "NonEmptyPath": "_command",

@@ -19,13 +19,12 @@ import structlog
 from click.core import ParameterSource
 from kakuri_tcp import Endpoint, EndpointError
 
+from kakuri_daemon._errors import EXIT_USAGE, DaemonError
 from kakuri_daemon._local_access import local_access
 from kakuri_daemon._logs import configure_logs
+from kakuri_daemon._process_limits import exhausted_limit
 from kakuri_daemon._settings import read_toml
 from kakuri_daemon._standard_streams import discard_unread_output, open_standard_streams
-
-EXIT_USAGE = 2
-"""The exit status for errors that the operator has to correct: an option, a file, a port."""
 
 EXIT_INTERRUPTED = 130
 """The exit status after Ctrl-C before the daemon was ready: 128 and the signal's number."""
@@ -40,12 +39,6 @@ MAX_WORKERS = 256
 """The largest number of worker processes; a larger one is most likely a typing error."""
 
 log = structlog.get_logger()
-
-
-class DaemonError(click.ClickException):
-    """A daemon can't start or continue, for a reason that its operator can correct."""
-
-    exit_code = EXIT_USAGE
 
 
 def endpoint(value: object) -> Endpoint:
@@ -201,12 +194,16 @@ class DaemonCommand(click.Command):
         except click.ClickException as error:
             if isinstance(error, click.BadParameter):
                 _name_origin(error)
-            line = "; ".join(error.format_message().splitlines())
-            with suppress(OSError):  # standard error may be closed
-                click.echo(f"{name}: {line}", err=True)
+            _print_error(name, "; ".join(error.format_message().splitlines()))
             return error.exit_code
         except click.Abort:
             return EXIT_INTERRUPTED
+        except (MemoryError, RuntimeError) as error:
+            limit = exhausted_limit(error)
+            if limit is None:
+                raise
+            _print_error(name, limit)
+            return EXIT_USAGE
         return status if isinstance(status, int) else 0  # an int after `ctx.exit`
 
     def make_context(self, *args: Any, **options: Any) -> click.Context:
@@ -277,6 +274,11 @@ class DaemonCommand(click.Command):
                 suggestion = f"; did you mean {similar[0]}?" if similar else ""
                 lines.append(f"unknown variable {name}{suggestion}")
         return lines
+
+
+def _print_error(name: str, line: str) -> None:
+    with suppress(OSError):  # standard error may be closed
+        click.echo(f"{name}: {line}", err=True)
 
 
 def _name_origin(error: click.BadParameter) -> None:

@@ -1,7 +1,6 @@
 """Runs a daemon's process: announces readiness, serves, drains and stops."""
 
 import asyncio
-import resource
 import select
 import signal
 import sys
@@ -12,8 +11,9 @@ import structlog
 from kakuri_tcp import Endpoint, ListenFailed
 
 from kakuri_daemon import _memory
-from kakuri_daemon._command import DaemonError
+from kakuri_daemon._errors import DaemonError
 from kakuri_daemon._frames import call_with_room_for_frames
+from kakuri_daemon._process_limits import forbid_core_files, raise_descriptor_limit
 from kakuri_daemon._supervision import LoopWatchdog, Supervisor
 from kakuri_daemon.metrics import observe_loop_lag
 
@@ -50,11 +50,11 @@ def run(
             as SIGTERM does.
 
     Raises:
-        DaemonError: The service can't listen.
+        DaemonError: The service can't listen, or the process may not open enough descriptors.
     """
     _memory.prepare()
-    _raise_descriptor_limit()
-    _forbid_core_files()
+    raise_descriptor_limit()
+    forbid_core_files()
     sys.setswitchinterval(SWITCH_SECONDS)
 
     def serve() -> None:
@@ -96,10 +96,10 @@ async def _serve(
     collector = _memory.Collector(loop)
     collector.start()
     async with service() as endpoint:
-        _announce(endpoint)
-        supervisor.ready()
         watchdog.start()
         try:
+            _announce(endpoint)
+            supervisor.ready()
             await _notify_until(stop_requested, supervisor)
         finally:
             watchdog.close()
@@ -117,22 +117,6 @@ async def _notify_until(stop_requested: asyncio.Event, supervisor: Supervisor) -
             supervisor.heartbeat()
         else:
             return
-
-
-def _raise_descriptor_limit() -> None:
-    """Raise the limit of descriptors to the maximum that this process may have.
-
-    The usual soft limit of 1024 is for programs that call select(2): idle connections would use
-    it up, and leave no descriptor for a connection to the next daemon.
-    """
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-def _forbid_core_files() -> None:
-    """Forbid core files, which would contain the variables of every workload."""
-    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
 
 
 def _announce(endpoint: Endpoint) -> None:

@@ -28,7 +28,7 @@ from contextlib import (
 import structlog
 from kakuri_tcp import Endpoint, ListeningSockets, LocalAccess, open_listening_sockets
 
-from kakuri_daemon._command import DaemonError
+from kakuri_daemon._errors import DaemonError
 from kakuri_daemon._run import run
 from kakuri_daemon._worker_peers import PeerSockets, inherited_peers, peer_sockets
 

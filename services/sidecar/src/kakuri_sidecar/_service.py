@@ -1,5 +1,6 @@
 """The sidecar's service: an HTTP server in front of a zone node."""
 
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -19,6 +20,9 @@ log = structlog.get_logger()
 
 DRAIN_SECONDS = 10.0
 """Seconds that requests in progress may take when the sidecar stops."""
+
+MIN_THREADS = 16
+"""Threads that the system has to allow: grpcio crashes or hangs if it can't start about ten."""
 
 ONLY_OWNER = LocalAccess(mode=0o600, uids=())
 """Only root and its own user may connect: clients control what runs as root on this machine."""
@@ -47,7 +51,9 @@ async def sidecar_service(
         kakuri_tcp.ListenFailed: The address can't be used.
         kakuri_zones.NodeUnavailable: Another process manages this node's zones, or the log
             directory can't be used.
+        RuntimeError: The system does not allow MIN_THREADS threads.
     """
+    _check_threads()
     channel, calls = GrpcioChannel(settings.cri), CallCounts()
     async with (
         Runtime(channel, timeouts=settings.timeouts, on_call=calls.count) as runtime,
@@ -70,3 +76,16 @@ async def sidecar_service(
                 yield endpoint
             finally:
                 node.end_streams()
+
+
+def _check_threads() -> None:
+    """Start MIN_THREADS threads for a moment; raise RuntimeError if that is not allowed."""
+    end = threading.Event()
+    threads = [threading.Thread(target=end.wait, daemon=True) for _ in range(MIN_THREADS)]
+    try:
+        for thread in threads:
+            thread.start()
+    finally:
+        end.set()
+    for thread in threads:
+        thread.join()
