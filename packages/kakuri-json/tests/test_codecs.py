@@ -88,6 +88,16 @@ class Everything:
     nested: list[list[str]] = field(default_factory=list)
 
 
+@dataclass
+class Sized:
+    """Without its optional members, it is printed by statements of its own."""
+
+    __json__: ClassVar = {"omit_defaults": True}
+    size: int
+    unit: str = "MB"
+    note: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Late:
     """No field is required, so any of them may be the first one after a comma."""
@@ -429,7 +439,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("value", HOSTILE, ids=range(len(HOSTILE)))
 def test_compiled_encoder_agrees_with_printer_on_values_of_unexpected_classes(value):
-    for good in (Point(1), Loose("a"), Late()):
+    for good in (Point(1), Loose("a"), Sized(1), Sized(1, note="x"), Late()):
         for name in [item.name for item in dataclasses.fields(good)]:
             odd = dataclasses.replace(good)
             object.__setattr__(odd, name, value)
@@ -441,7 +451,9 @@ def test_compiled_encoder_agrees_with_printer_on_values_of_unexpected_classes(va
 def test_dataclass_has_compiled_encoder():
     kakuri_json.dumps(Point(1))
     kakuri_json.dumps(Loose("a"))
-    for value in (Point(1), Loose("a")):
+    kakuri_json.dumps(Sized(1))
+    equal = "".join(["M", "B"])  # not the same object as the default
+    for value in (Point(1), Loose("a"), Sized(1), Sized(1, equal), Sized(1, equal, "x")):
         assert encoder_of(type(value))(value) == kakuri_json.dumps(value)
 
 

@@ -210,22 +210,36 @@ class _Source:
         self.record = record
         self.encoders = encoders
         self.constants: dict[str, Any] = {"cls": record.cls}
+
+    def text(self) -> str:
+        fields = {f"v{number}": item for number, item in enumerate(self.record.fields)}
+        required = {name: item for name, item in fields.items() if not item.omit_default}
+        lines = ["if value.__class__ is not cls: return None"]
+        lines += [f"{name} = value.{item.name}" for name, item in fields.items()]
+        if len(fields) > len(required) + 1:
+            # Most records have their defaults in all these members.
+            omitted = [name for name in fields if name not in required]
+            checks = [self._is_usual_default(fields[name], name) for name in omitted]
+            lines.append(f"if {' and '.join(checks)}:")
+            lines += [f"    {line}" for line in self._statements(required)]
+        lines += self._statements(fields)
+        return "\n    ".join(["def write(value):", *lines])
+
+    def _statements(self, fields: dict[str, Field]) -> list[str]:
+        """Return the statements that print fields, from the variables that have their values."""
         self.lines: list[str] = []
         self.conditions: list[str] = []
         self.texts: list[str] = []
         self.integers: list[str] = []
-
-    def text(self) -> str:
         record = self.record
         tag = None if record.tag is None else f"{quote(record.tag)}:{quote(record.tag_value)}"
         pieces = [] if tag is None else [_literal(tag)]
         # If the first field may be absent, each field has a leading comma, and the first one is
         # removed.
-        cuts_comma = tag is None and bool(record.fields) and record.fields[0].omit_default
-        for number, item in enumerate(record.fields):
-            pieces.append(self._field(item, f"v{number}", first=not (pieces or cuts_comma)))
-        reads = [f"v{number} = value.{item.name}" for number, item in enumerate(record.fields)]
-        lines = ["if value.__class__ is not cls: return None", *reads]
+        cuts_comma = tag is None and any(item.omit_default for item in [*fields.values()][:1])
+        for name, item in fields.items():
+            pieces.append(self._field(item, name, first=not (pieces or cuts_comma)))
+        lines = []
         if self.conditions:
             lines.append(f"if not ({' and '.join(self.conditions)}): return None")
         if self.texts:
@@ -245,7 +259,7 @@ class _Source:
             lines.append(
                 f"if len(text) > {DEFAULT_LIMITS.max_digits} and not ({small}): return None"
             )
-        return "\n    ".join(["def write(value):", *lines, "return text"])
+        return [*lines, "return text"]
 
     def constant(self, value: Any) -> str:
         name = f"c{len(self.constants)}"
@@ -264,7 +278,7 @@ class _Source:
         """Return the variable for the text of a field that is omitted if it has its default."""
         part = name.replace("v", "p")
         default_is_none = item.default is None and item.default_factory is None
-        absent = f"{name} is None" if default_is_none else self._absent(item, name)
+        absent = self._absent(item, name)
         shape = item.shape
         if isinstance(shape, Union) and default_is_none:
             others = [member for member in shape.members if member != Scalar("null")]
@@ -292,8 +306,16 @@ class _Source:
         self.lines.append(f"{part} = '' if {absent} else f'{key}{text}'")
         return part
 
+    def _is_usual_default(self, item: Field, name: str) -> str:
+        """Return a faster expression, which is false for values that only equal their default."""
+        if item.default_factory is None and item.default is not None:
+            return f"{name} is {self.constant(item.default)}"
+        return self._absent(item, name)
+
     def _absent(self, item: Field, name: str) -> str:
         """Return the fastest expression that checks whether a value is its default."""
+        if item.default_factory is None and item.default is None:
+            return f"{name} is None"
         if item.default_factory in (list, dict, str, int):
             empty = item.default_factory
             return f"not {name} and {name}.__class__ is {self.constant(empty)}"
