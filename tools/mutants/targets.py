@@ -39,8 +39,8 @@ MODULES = {
         "core/_heads", "core/_server", "core/_states", "core/_target", "server/_deadlines",
     ),
     "kakuri-http2": (
-        "_connection", "_frames", "_inbound_content", "_inbound_fields", "_limits", "_outbound",
-        "_states", "_stream", "hpack/*",
+        "_connection", "_frames", "_inbound", "_limits", "_outbound", "_states",
+        "_stream", "hpack/*",
     ),
     "kakuri-json": (
         "_decode/compile_decoder", "_decode/compile_scalars", "_decode/conversion",

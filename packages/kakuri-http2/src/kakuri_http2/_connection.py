@@ -25,14 +25,14 @@ from kakuri_http2._events import (
     SettingsReceived,
     StreamReset,
 )
-from kakuri_http2._inbound_fields import InboundFields
+from kakuri_http2._inbound import Inbound
 from kakuri_http2._limits import DEFAULT_WINDOW, LARGEST_WINDOW, Limits
 from kakuri_http2._outbound import StreamError
 from kakuri_http2._states import Input, StreamState
 from kakuri_http2._stream import Stream
 
 
-class Connection(InboundFields):
+class Connection(Inbound):
     """The base class of both roles, split into a chain of base classes (see `_outbound`).
 
     Attributes:

@@ -3,10 +3,9 @@
 It also keeps track of streams, and counts frames that make no progress. It is the first of a chain
 of base classes, which are split by frame type and share the state of one connection:
 
-    Outbound        the table of streams, and everything that is sent
-    InboundContent  DATA and WINDOW_UPDATE
-    InboundFields   HEADERS and CONTINUATION
-    Connection      the other frames, and the public methods of both roles
+    Outbound    the table of streams, and everything that is sent
+    Inbound     received content and fields
+    Connection  the other frames, and the public methods of both roles
 """
 
 from collections import OrderedDict, deque
