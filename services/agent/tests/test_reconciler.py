@@ -271,33 +271,36 @@ async def test_observed_run_is_timed_by_the_monotonic_clock(
     assert waited == [10, 20, 10, 20]
 
 
-async def test_run_that_began_before_the_agent_has_its_full_age(
-    monkeypatch, restarting, registry, runtime, until_idle
+TEN_MINUTES_AGO = 100.0 - 600.0  # by the clock of these tests; a run that long is stable
+
+
+async def test_run_that_began_before_the_agent_is_as_old_as_its_start_time(
+    restarting, registry, runtime, until_idle
 ):
     reconciler, clock = restarting
     await begin(registry, reconciler, until_idle, restart_policy=RestartPolicy.ALWAYS)
-    registry.restart("wl-1", now=0, restart_at=None, failures=1)
-    runtime.change(RUNNING, attempt=1, started_at=100.0 - 600.0)  # the clock is at 100
+    registry.restart("wl-1", now=0, restart_at=None, failures=1)  # by an earlier agent
+    runtime.change(RUNNING, attempt=1, started_at=TEN_MINUTES_AGO)
     await until_idle()
     runtime.change(FAILED, attempt=1, exit_code=1)
     await until_idle()
-    assert clock.run_back_offs() == [10]
+    assert clock.run_back_offs() == [10]  # the run was stable: the first delay
 
 
-async def test_run_is_short_even_if_the_clock_is_set_ahead_before_it_is_observed(
+async def test_run_that_the_agent_began_is_short_whatever_its_start_time(
     restarting, registry, runtime, until_idle
 ):
     reconciler, clock = restarting
     await begin(registry, reconciler, until_idle, restart_policy=RestartPolicy.ALWAYS)
     runtime.change(FAILED, exit_code=1)
     await until_idle()
-    assert clock.run_back_offs() == [10]
+    assert clock.run_back_offs() == [10]  # this agent restarts it
     await until_idle()
-    runtime.change(RUNNING, attempt=1, started_at=100.0 - 600.0)
+    runtime.change(RUNNING, attempt=1, started_at=TEN_MINUTES_AGO)  # the clock was set ahead
     await until_idle()
     runtime.change(FAILED, attempt=1, exit_code=1)
     await until_idle()
-    assert clock.run_back_offs() == [20]
+    assert clock.run_back_offs() == [20]  # it counts as short: the second delay
 
 
 async def test_later_attempt_of_a_zone_replaces_that_of_a_restored_store(
