@@ -15,7 +15,7 @@ from kakuri_grpc import (
     status_error,
 )
 
-from .echo_service import UNARY, EchoRequest
+from .echo_service import BOTH, DOWN, UNARY, UP, EchoRequest
 
 TIMES = [
     ("2", TypeError, "expected a number as {}, got '2'"),
@@ -168,3 +168,9 @@ def test_status_of_wrong_type_raises_type_error():
         status_error(5, "no such order")
     with pytest.raises(TypeError, match="expected metadata as trailers, got 'a'"):
         StatusError(StatusCode.INTERNAL, "", "a")
+
+
+@pytest.mark.parametrize("method", [UP, DOWN, BOTH])
+async def test_call_of_a_method_that_streams_raises_type_error(channel, method):
+    with pytest.raises(TypeError, match=f"without streams, got {method.path}: use `stream`"):
+        await channel.call(method, EchoRequest(), timeout=1)

@@ -503,6 +503,27 @@ def test_annotation_that_is_not_a_field_of_the_constructor_is_not_evaluated():
 
 
 @dataclass
+class Order:
+    id: str
+    items: "list[Nowhere]"  # noqa: F821
+    total: int
+
+
+class OrderKeys(TypedDict):
+    id: str
+    items: "list[Nowhere]"  # noqa: F821
+
+
+@pytest.mark.parametrize("kind", [Order, OrderKeys])
+def test_annotation_that_cannot_be_evaluated_is_reported_with_class_and_field(kind):
+    expected = (
+        f"^{kind.__name__}.items: expected an annotation that can be evaluated, got name 'Nowhere'"
+    )
+    with pytest.raises(UnsupportedTypeError, match=expected):
+        kakuri_json.decode(b"{}", type=kind)
+
+
+@dataclass
 class Items(list):
     x: int = 0
 

@@ -48,6 +48,12 @@ def test_bare_path_raises_endpoint_error_with_the_form_of_a_unix_socket():
         Endpoint.parse("/run/x.sock")
 
 
+def test_url_raises_endpoint_error_with_all_forms_of_endpoints():
+    expected = r"^expected HOST:PORT, .* unix:///PATH, got 'http://a:1'$"
+    with pytest.raises(EndpointError, match=expected):
+        Endpoint.parse("http://a:1")
+
+
 @pytest.mark.parametrize(
     ("text", "is_loopback"),
     [

@@ -77,7 +77,7 @@ class Endpoint:
                 return cls.tcp(host, int(port))
             case "tls":
                 return cls.tls(host, int(port))
-        raise EndpointError(f"expected tcp://, tls:// or unix://, got {text!r}")
+        raise EndpointError(f"expected {_FORMS}, got {text!r}")
 
     @classmethod
     def of(cls, value: "Endpoint | str") -> "Endpoint":

@@ -236,5 +236,10 @@ def _evaluate_annotations(cls: Any, annotations: dict[str, Any]) -> dict[str, An
             include_extras=True,
         )
     except Exception as error:  # the program's expressions can raise anything
-        expected = f"expected annotations that can be evaluated in {cls!r}"
-        raise UnsupportedTypeError(f"{expected}, got {error}") from error
+        if len(annotations) > 1:
+            for name, annotation in annotations.items():  # find the one to name in the error
+                _evaluate_annotations(cls, {name: annotation})
+        (name, *_) = annotations
+        place = f"{cls.__qualname__}.{name}" if isinstance(cls, type) else repr(cls)
+        message = f"{place}: expected an annotation that can be evaluated, got {error}"
+        raise UnsupportedTypeError(message) from error
