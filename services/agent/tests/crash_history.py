@@ -101,66 +101,37 @@ class ClientHistory:
 
     def _check_entry(self, workload_id, calls, registry):
         entry = registry.get(workload_id)
+        is_kept = entry is not None and entry.desired is not DesiredState.REMOVE
         acknowledged = [call for call in calls if call.is_acknowledged]
         starts = [call for call in acknowledged if call.kind == "StartWorkload"]
+        removals = [call for call in calls if call.kind == "RemoveWorkload"]
         for start in starts:
             if _none_since(calls, start, "RemoveWorkload"):
                 if entry is None or entry.workload.labels["gen"] != start.gen:
                     raise Violation(
                         f"{workload_id} was acknowledged ({start}) and is lost: {entry}"
                     )
-                if entry.desired is DesiredState.REMOVE:
+                if not is_kept:
                     raise Violation(f"{workload_id} is to be removed without a request")
-        for call in calls:
-            is_gone = call.is_acknowledged or call.is_not_found
-            if (
-                call.kind == "RemoveWorkload"
-                and is_gone
-                and _none_since(calls, call, "StartWorkload")
-                and entry is not None
-                and entry.desired is not DesiredState.REMOVE
-            ):
-                raise Violation(f"{workload_id} was removed ({call}) and is back: {entry}")
-            if (
-                call.kind == "RemoveWorkload"
-                and call.is_acknowledged
-                and _none_since(calls, call, "StartWorkload")
-                and entry is None
-                and call.begin >= self.tombstones_since
-            ):
-                _check_tombstone(call, registry.tombstone(workload_id))
-        removals = [call.end or self.now for call in calls if call.kind == "RemoveWorkload"]
+        for removal in removals:
+            if not _none_since(calls, removal, "StartWorkload"):
+                continue
+            if is_kept and (removal.is_acknowledged or removal.is_not_found):
+                raise Violation(f"{workload_id} was removed ({removal}) and is back: {entry}")
+            has_tombstone = removal.begin >= self.tombstones_since
+            if entry is None and removal.is_acknowledged and has_tombstone:
+                _check_tombstone(removal, registry.tombstone(workload_id))
         # Replies about an earlier workload of the same id do not count. A call that began before
         # the start was answered may have got one: the start waits until the removal is on disk.
-        since = min(
-            (start.end for start in starts if start.begin > max(removals, default=0)),
-            default=self.now,
-        )
-        since = since if removals else 0
+        since = 0
+        if removals:
+            removed_at = max(removal.end or self.now for removal in removals)
+            since = min((each.end for each in starts if each.begin > removed_at), default=self.now)
         for call in acknowledged:
-            if call.begin < since:
-                continue
-            if entry is None:
-                raise Violation(f"{workload_id} was reported ({call}) and is lost")
-            has_ended = entry.state.is_terminal or entry.desired is DesiredState.REMOVE
-            if (
-                call.kind == "StopWorkload"
-                and _none_since(calls, call, "RerunWorkload")
-                and _none_since(calls, call, "RestartWorkload")
-                and not (has_ended or entry.desired is DesiredState.STOP)
-            ):
-                raise Violation(f"{workload_id} was stopped ({call}) and is still to run: {entry}")
-            if (
-                call.reply.desired is Desired.RESTARTED
-                and _none_since(calls, call, "StopWorkload")
-                and not (has_ended or entry.desired is DesiredState.RESTART)
-                and entry.attempt == call.reply.attempt
-                and not _may_begin_later(call)
-            ):
-                raise Violation(f"{workload_id} was restarted ({call}) and runs on: {entry}")
-            known = entry.attempt, RANK[State.of(entry.state)]
-            if known < call.key:
-                raise Violation(f"{workload_id} was reported at {call.key} and is at {known}")
+            if call.begin >= since:
+                if entry is None:
+                    raise Violation(f"{workload_id} was reported ({call}) and is lost")
+                _check_reply(call, calls, entry)
 
     # What clients may have observed.
 
@@ -220,6 +191,30 @@ def _none_since(calls, since, kind):
         call.kind == kind and call is not since and (call.end is None or call.end >= since.begin)
         for call in calls
     )
+
+
+def _check_reply(call, calls, entry):
+    """Check that a workload kept what was requested of it, and the progress that was reported."""
+    known = entry.attempt, RANK[State.of(entry.state)]
+    if known < call.key:
+        raise Violation(f"{call.id} was reported at {call.key} and is at {known}")
+    if entry.state.is_terminal or entry.desired is DesiredState.REMOVE:
+        return
+    if (
+        call.kind == "StopWorkload"
+        and _none_since(calls, call, "RerunWorkload")
+        and _none_since(calls, call, "RestartWorkload")
+        and entry.desired is not DesiredState.STOP
+    ):
+        raise Violation(f"{call.id} was stopped ({call}) and is still to run: {entry}")
+    if (
+        call.reply.desired is Desired.RESTARTED
+        and _none_since(calls, call, "StopWorkload")
+        and entry.desired is not DesiredState.RESTART
+        and entry.attempt == call.reply.attempt
+        and not _may_begin_later(call)
+    ):
+        raise Violation(f"{call.id} was restarted ({call}) and runs on: {entry}")
 
 
 def _check_tombstone(removal, tombstone):

@@ -156,9 +156,8 @@ def follow_events(
     has_begun = False
     store_id: str | None = None  # of the index, if the control plane reports it
     while True:
-        query = list(params or [])
-        query += [("after", after)] if after is not None else []
-        query += [("store_id", store_id)] if store_id is not None else []
+        position = (("after", after), ("store_id", store_id))
+        query = [*(params or []), *((key, value) for key, value in position if value is not None)]
         try:
             with api.stream(
                 "/events", query, silence=SILENCE_SECONDS, content_type=_CONTENT_TYPE
@@ -171,14 +170,14 @@ def follow_events(
                         after = str(event["index"])
                     store_id = event.get("store_id", store_id)
                     if event["type"] == "gap":
-                        after, store_id = _skip_gap(invocation, after, event.get("oldest")), None
-                        yield _gap(after)
+                        after = _skip_gap(invocation, after, event.get("oldest"))
                         break
                     yield event
         except Unreachable as error:
             if not has_begun:
                 raise
             outages.attempt_failed(error)
+            continue
         except CommandError as error:
             if error.code != _COMPACTED:
                 raise
@@ -189,8 +188,8 @@ def follow_events(
             if not has_begun and (after == "now" or int(after) > problem.get("newest", int(after))):
                 raise  # no index to continue after, or one in the future, of another server
             after = _skip_gap(invocation, after, oldest, is_replaced="store_id" in problem)
-            store_id = None
-            yield _gap(after)
+        store_id = None
+        yield {"type": "gap", "index": int(after or 0)}
 
 
 def _skip_gap(
@@ -216,10 +215,6 @@ def _skip_gap(
     elif after not in (None, "0"):
         invocation.note(f"events between {after} and {oldest} are no longer kept", "yellow")
     return str(oldest)
-
-
-def _gap(after: str | None) -> Event:
-    return {"type": "gap", "index": int(after or 0)}
 
 
 def _lines(pieces: Any) -> Iterator[bytes]:

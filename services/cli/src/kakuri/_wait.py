@@ -133,33 +133,30 @@ def _verdicts(
     results: queue.SimpleQueue[Any] = queue.SimpleQueue()
     waiting = dict.fromkeys(ids)
     unanswered: dict[str, None] = {}  # those asked about that have not been answered yet
-    deadline = time.monotonic() + timeout if timeout else None
+    deadline = None if timeout is None else time.monotonic() + (timeout or CHECK_SECONDS)
     for workload_id in waiting:
-        if deadline is not None and time.monotonic() >= deadline:
-            break
-        start_thread(_follow, invocation, api.clone(), workload_id, condition, results)
-        unanswered[workload_id] = None
+        if deadline is None or time.monotonic() < deadline:
+            start_thread(_follow, invocation, api.clone(), workload_id, condition, results)
+            unanswered[workload_id] = None
     unasked = len(waiting) - len(unanswered)
-    if timeout == 0:
-        deadline = time.monotonic() + CHECK_SECONDS
     while waiting:
         left = None if deadline is None else max(0.0, deadline - time.monotonic())
         if timeout == 0 and not unanswered:
-            left = 0.0
+            left = 0.0  # each was checked once
         try:
             result = results.get(timeout=left)
         except queue.Empty:
-            names = joined_ids(list(waiting))
-            message = f"{names}: not {condition}"
-            if timeout:
-                message = f"{names}: still not {condition} after {span(timeout)}"
+            text = f"{joined_ids(list(waiting))}: "
+            text += (
+                f"still not {condition} after {span(timeout)}" if timeout else f"not {condition}"
+            )
             if unanswered:
-                message += f"; {api.name} has not responded"
-            if 0 < len(unanswered) < len(waiting):
-                message += f" about {joined_ids(list(unanswered))}"
+                text += f"; {api.name} has not responded"
+                if len(unanswered) < len(waiting):
+                    text += f" about {joined_ids(list(unanswered))}"
             if unasked:
-                message += f"; there was no time to ask about {unasked} of them"
-            raise CommandError(message, Exit.TIMEOUT, code="timeout") from None
+                text += f"; there was no time to ask about {unasked} of them"
+            raise CommandError(text, Exit.TIMEOUT, code="timeout") from None
         if isinstance(result, BaseException):
             raise result
         workload_id, _, verdict = result

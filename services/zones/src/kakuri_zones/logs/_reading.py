@@ -9,6 +9,7 @@ All functions block and are called by one thread at a time.
 
 import os
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import Protocol
 
 from kakuri_workload import LOG_GAP, LogSelection
@@ -149,14 +150,13 @@ def _read(
             gaps.add_gap()
         return Reading(bytes(reader.content), start, is_complete=True, has_gap=has_gap)
     index, position, has_gap = _locate(files, cursor)
-    if gaps is not None and cursor == Cursor() and position.segment.sequence > 0:
-        has_gap = True
-    if gaps is not None and has_gap:
-        gaps.add_gap()
-    while True:
-        file, is_last = files[index], index == len(files) - 1
+    if gaps is not None:
+        has_gap = has_gap or (cursor == Cursor() and position.segment.sequence > 0)
+        if has_gap:
+            gaps.add_gap()
+    for file, following in zip_longest(files[index:], files[index + 1 :]):
         is_stable = now is None or not 0 <= now - file.modified < STABLE_SECONDS
-        is_final = is_over if is_last else is_stable
+        is_final = is_over if following is None else is_stable
         descriptor = open_file(directory, file)
         try:
             if position.offset and not _is_valid(descriptor, position):
@@ -169,16 +169,15 @@ def _read(
             )
         finally:
             os.close(descriptor)
-        is_read = is_complete and not is_last and is_final
-        if is_read and gaps is not None and not _follows(file.segment, files[index + 1].segment):
-            is_read = gaps.add_gap()
-            has_gap = has_gap or is_read
-        if not is_read:
-            content = bytes(reader.content)
-            is_end = is_complete and is_last
-            return Reading(content, position, is_end, has_gap, file.name, reader.examined)
-        index += 1
-        position = Cursor(files[index].segment)
+        if following is None or not (is_complete and is_final):
+            break
+        if gaps is not None and not _follows(file.segment, following.segment):
+            if not gaps.add_gap():
+                break
+            has_gap = True
+        position = Cursor(following.segment)
+    is_end = is_complete and following is None
+    return Reading(bytes(reader.content), position, is_end, has_gap, file.name, reader.examined)
 
 
 def end(directory: int) -> Cursor:
