@@ -10,8 +10,12 @@ from functools import cache, partial
 
 import kakuri_protobuf as protobuf
 import pytest
+from kakuri_agent._metrics import RUNTIME_SECONDS
+from kakuri_agent._removed import READ_SECONDS
 from kakuri_agent._replies import page_builder, status_of
 from kakuri_agent.runtimes._sidecar import MAX_EVENT, MAX_LOG_EVENT
+from kakuri_agent.runtimes._zone_logs import LOG_SECONDS
+from kakuri_agent.runtimes._zone_runtime import IMAGE_SECONDS
 from kakuri_control_plane._api import MAX_BODY
 from kakuri_control_plane._problems import agent_problem
 from kakuri_control_plane._views import HistoryView, WorkloadPage, WorkloadView
@@ -22,6 +26,7 @@ from kakuri_http import Limits
 from kakuri_json import decode, encode
 from kakuri_registry import SQLiteStore, StoreWriter, WorkloadRegistry
 from kakuri_rpc import (
+    DEFAULT_TIMEOUT,
     MAX_DETAIL_BYTES,
     MAX_DIFFERENCES,
     MAX_LOG_DATA,
@@ -381,3 +386,8 @@ def test_largest_error_of_a_conflict_fits_a_line():
     line = encode(error)
     assert len(line) <= LineClientLimits().line
     assert decode(line, type=Reply) == error
+
+
+def test_agent_answers_about_a_runtime_that_hangs_before_its_client_times_out():
+    limits = (IMAGE_SECONDS, LOG_SECONDS, READ_SECONDS, RUNTIME_SECONDS)
+    assert max(limits) <= DEFAULT_TIMEOUT - 1

@@ -1,7 +1,9 @@
 """Answers about workloads that were removed."""
 
+import asyncio
+
 import pytest
-from kakuri_agent import Agent
+from kakuri_agent import Agent, _removed
 from kakuri_agent._retention import CHECK_SECONDS, Retention
 from kakuri_agent.runtimes._protocol import RemovedZone
 from kakuri_registry import SQLiteStore, StoreFailed, StoreWriter, WorkloadRegistry
@@ -165,6 +167,21 @@ async def test_log_that_the_store_cannot_read_returns_internal(agent, writer, re
     reply = await agent.handle(ReadLog("wl-1", removed=True))
     assert reply.code is ErrorCode.INTERNAL
     assert reply.message.endswith("can't be read: the disk is gone")
+
+
+async def test_log_that_the_store_does_not_return_in_time_is_internal(
+    agent, writer, remove, monkeypatch
+):
+    await remove()
+
+    async def hang(_tombstone):
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(writer, "removed_log", hang)
+    monkeypatch.setattr(_removed, "READ_SECONDS", 0.05)
+    reply = await agent.handle(ReadLog("wl-1", removed=True))
+    assert reply.code is ErrorCode.INTERNAL
+    assert reply.message.endswith("can't be read: no answer within 0.05 s")
 
 
 async def test_list_of_removed_workloads_is_filtered_and_continues(agent, remove):

@@ -13,7 +13,7 @@ from kakuri_agent import (
     UnknownCursor,
     ZoneRuntime,
 )
-from kakuri_agent.runtimes import _end_failures
+from kakuri_agent.runtimes import _end_failures, _zone_logs
 from kakuri_agent.runtimes._protocol import RemovedZone
 from kakuri_agent.runtimes._sidecar import MAX_CONNECTIONS
 from kakuri_agent.runtimes._zone_logs import read_log_end
@@ -952,6 +952,14 @@ async def test_bounded_read_of_a_log_is_passed_on(runtime, sidecar):
     part = await runtime.read_log("wl-1", LogRequest(after="0.0.1-0.0.9", bounded=True))
     assert part == LogChunk(b"a", "0.0.6-0.0.9", has_ended=True)
     assert log_requests(sidecar) == ["/zones/wl-1/log?limit=65536&wait=0&after=0.0.1-0.0.9&bounded"]
+
+
+@pytest.mark.parametrize("wait", [0, 30])
+async def test_log_of_a_sidecar_that_hangs_is_unavailable(runtime, sidecar, monkeypatch, wait):
+    monkeypatch.setattr(_zone_logs, "LOG_SECONDS", 0.05)
+    sidecar.answers["GET"] = [asyncio.Event()]
+    with pytest.raises(RuntimeUnavailable, match=r"^no log: nothing could be read within 0.05 s$"):
+        await runtime.read_log("wl-1", LogRequest(wait=wait))
 
 
 async def test_missing_log_raises_no_log(runtime, sidecar):

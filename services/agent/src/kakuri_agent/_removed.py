@@ -35,8 +35,9 @@ from kakuri_agent._replies import (
     selection_of,
 )
 
-READ_SECONDS = 5.0
-"""Seconds that the store may take to return a log, while it writes for example."""
+READ_SECONDS = 3.0
+"""Seconds that the store may take to return a log, while it writes for example; within the client's
+timeout."""
 
 
 class RemovedWorkloads:
@@ -98,7 +99,8 @@ class RemovedWorkloads:
             async with asyncio.timeout(READ_SECONDS):
                 log = await self._writer.removed_log(tombstone)
         except (StoreError, TimeoutError) as error:
-            message = f"the log of the removed workload can't be read: {error}"
+            reason = str(error) or f"no answer within {READ_SECONDS:g} s"
+            message = f"the log of the removed workload can't be read: {reason}"
             return ErrorReply(ErrorCode.INTERNAL, message, id=request.id)
         try:
             return Log(_selected(log, request), end, ended=True)

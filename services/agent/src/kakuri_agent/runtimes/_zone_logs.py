@@ -17,6 +17,8 @@ from kakuri_agent.runtimes._zone_operations import ZoneOperations
 
 log = structlog.get_logger()
 
+LOG_SECONDS = 3.0
+"""Seconds that a part of a log may take, so that the agent answers within its client's timeout."""
 
 KEPT_BYTES = 65_536
 """Bytes of the end of a removed zone's log that are kept."""
@@ -55,17 +57,17 @@ class ZoneLogs:
             RuntimeFault: The log can't be read.
         """
         if not request.wait:
-            return await self._zones.read_log(zone_id, request)
+            return await self._read(zone_id, request)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + request.wait
         with self._waiting.watch(zone_id) as changed:
             if self._following is None:
                 self._following = loop.create_task(self._follow())
-            part = await self._zones.read_log(zone_id, request)
+            part = await self._read(zone_id, request)
             while not part.data and not part.has_ended and not part.examined:
                 if not await wait_until_set(changed, deadline - loop.time()):
                     break
-                following = await self._zones.read_log(zone_id, replace(request, after=part.next))
+                following = await self._read(zone_id, replace(request, after=part.next))
                 part = replace(following, has_gap=part.has_gap or following.has_gap)
         return part
 
@@ -77,6 +79,15 @@ class ZoneLogs:
         """Stop following the stream of growing logs."""
         if self._following is not None:
             await cancel_all([self._following])
+
+    async def _read(self, zone_id: str, request: LogRequest) -> LogChunk:
+        try:
+            async with asyncio.timeout(LOG_SECONDS):
+                return await self._zones.read_log(zone_id, request)
+        except TimeoutError:
+            error = f"no log: nothing could be read within {LOG_SECONDS:g} s"
+            log.warning("no log in time", id=zone_id, seconds=LOG_SECONDS)
+            raise RuntimeUnavailable(error) from None
 
     async def _follow(self) -> None:
         """Wake the readers of growing logs, while at least one waits."""
