@@ -34,7 +34,10 @@ class Persistence(Enum):
     """Only removals and events of the node, before it returns."""
 
 
+# A member of an enum is looked up slowly.
 _DELAYED, _REMOVALS = Persistence.DELAYED, Persistence.REMOVALS
+_DESIRED, _WORKLOAD = EventType.DESIRED, EventType.WORKLOAD
+_RUN, _REMOVE = DesiredState.RUN, DesiredState.REMOVE
 
 
 def _ignore_change(_change: Change) -> None:
@@ -107,18 +110,18 @@ class ChangePublisher(RegistryReader):
             if earlier.is_terminal:
                 self._ended.discard(workload_id)
             if state.is_terminal:
-                is_removing = entry.desired is DesiredState.REMOVE
+                is_removing = entry.desired is _REMOVE
                 self._ended.add(self._as_ended(entry), is_removing=is_removing)
         event: RegistryEvent | None = None
         is_request = before.desired is not entry.desired
         is_transition = history is not known
-        if is_request and entry.desired is DesiredState.REMOVE:
+        if is_request and entry.desired is _REMOVE:
             self._ended.set_removing(workload_id)
         if is_request or is_transition:
             # When a requested restart begins the next attempt, the desired state returns to RUN.
             # That is not a new request, so the event is about the transition.
-            is_restarted = is_transition and entry.desired is DesiredState.RUN
-            kind = EventType.DESIRED if is_request and not is_restarted else EventType.WORKLOAD
+            is_restarted = is_transition and entry.desired is _RUN
+            kind = _DESIRED if is_request and not is_restarted else _WORKLOAD
             message = entry.run.message and shortened(entry.run.message)
             event = workload_event(kind, entry, entry.version, entry.changed_at, message)
         self._publish_entry(entry, history, event)

@@ -41,7 +41,7 @@ from kakuri_registry._registry_reader import MAX_WORKLOADS
 from kakuri_registry._store import Loaded
 from kakuri_registry._tombstones import NewTombstone, Tombstone
 
-_PENDING = Run(WorkloadState.PENDING)
+_PENDING, _WORKLOAD = Run(WorkloadState.PENDING), EventType.WORKLOAD  # slow to look up
 
 
 class WorkloadRegistry(ChangePublisher):
@@ -94,7 +94,7 @@ class WorkloadRegistry(ChangePublisher):
         check_entry(entry)
         self._entries[workload.id] = entry
         self._index.record(workload.id, None)
-        event = workload_event(EventType.WORKLOAD, entry, entry.version, now, None)
+        event = workload_event(_WORKLOAD, entry, entry.version, now, None)
         self._publish_entry(entry, (), event, is_new=True, is_adopted=is_adopted)
         self._on_entry(None, entry)
         return entry

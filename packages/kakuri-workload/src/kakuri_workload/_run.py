@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from kakuri_workload._fast_init import fast_init
 from kakuri_workload._state import WorkloadState
 
+# A member of an enum is looked up slowly.
+_PENDING, _RUNNING = WorkloadState.PENDING, WorkloadState.RUNNING
+
 
 @fast_init
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ class Run:
         Args:
             before: The previous observation.
         """
-        begins = before.state is WorkloadState.PENDING and self.state is WorkloadState.RUNNING
+        begins = before.state is _PENDING and self.state is _RUNNING
         if begins and self.attempt == before.attempt and (self.address or not before.address):
             return self  # nothing to complete, as at the start of most runs
         known = _NOTHING if begins else before
@@ -62,4 +65,4 @@ class Run:
         )
 
 
-_NOTHING = Run(WorkloadState.PENDING)
+_NOTHING = Run(_PENDING)

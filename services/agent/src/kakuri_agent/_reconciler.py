@@ -26,7 +26,9 @@ from kakuri_agent.runtimes._protocol import UNKNOWN_REMOVAL, RemovedZone, Runtim
 log = structlog.get_logger()
 
 # A member of an enum is looked up slowly.
-_RUN, _RUNNING = DesiredState.RUN, WorkloadState.RUNNING
+_RUN, _REMOVE = DesiredState.RUN, DesiredState.REMOVE
+_PENDING, _RUNNING = WorkloadState.PENDING, WorkloadState.RUNNING
+_SAVED = Durability.SAVED
 
 RESYNC_SECONDS = 30.0
 """Seconds between two resyncs, which add every workload that has not ended to the queue.
@@ -142,7 +144,7 @@ class Reconciler:
     def zone_removed(self, zone_id: str, removed: RemovedZone = UNKNOWN_REMOVAL) -> None:
         """Remove the entry of a workload whose zone was removed on request."""
         entry = self._registry.get(zone_id)
-        if entry is not None and entry.desired is DesiredState.REMOVE:
+        if entry is not None and entry.desired is _REMOVE:
             self._statuses.end_removed(entry, removed.status)
             removal = removed.removal if self._keeps_removed else None
             self._registry.remove(zone_id, now=self._clock(), removal=removal, log=removed.log)
@@ -157,7 +159,7 @@ class Reconciler:
     def zones_listed(self) -> None:
         """Add all zones to the queue, and all workloads that run, start or are being removed."""
         for entry in self._registry:
-            if not entry.state.is_terminal or entry.desired is DesiredState.REMOVE:
+            if not entry.state.is_terminal or entry.desired is _REMOVE:
                 self.enqueue(entry.workload.id)
         for zone in self._runtime.list():
             self.enqueue(zone.id)
@@ -183,7 +185,7 @@ class Reconciler:
         self._resync_timer = self._loop.call_later(PAGE_SECONDS, self._resync)
 
     def _unended_pages(self) -> Iterator[list[WorkloadEntry]]:
-        for state in (WorkloadState.PENDING, WorkloadState.RUNNING):
+        for state in (_PENDING, _RUNNING):
             after = ""
             while page := self._registry.page(state=state, after=after):
                 yield page
@@ -212,7 +214,7 @@ class Reconciler:
 
         The runtime removes zones that were only partially created.
         """
-        if zone is None or zone.state is WorkloadState.PENDING:
+        if zone is None or zone.state is _PENDING:
             return None
         if zone.id in self._removed:  # an earlier start completed after the removal
             self._runtime.remove(zone.id, 0)
@@ -225,12 +227,12 @@ class Reconciler:
         is_of_earlier_run = zone is not None and zone.attempt < entry.attempt
         if desired is not _RUN and not self._may_end(entry):
             self._queue.add_once_saved(workload_id)
-        elif desired is DesiredState.REMOVE:
+        elif desired is _REMOVE:
             self._remove(entry, zone)
         elif entry.run.state.is_terminal:
             self._stop_sandbox(entry, zone)
         elif desired is _RUN:
-            if entry.run.state is WorkloadState.PENDING and (zone is None or is_of_earlier_run):
+            if entry.run.state is _PENDING and (zone is None or is_of_earlier_run):
                 self._start(entry)
         elif not is_of_earlier_run:
             self._runtime.stop(workload_id, entry.grace_seconds)
@@ -247,7 +249,7 @@ class Reconciler:
         A crash would undo the removal, and a workload without its zone would be started again.
         """
         workload_id = entry.workload.id
-        if self._writer.durability(workload_id) is Durability.SAVED:
+        if self._writer.durability(workload_id) is _SAVED:
             self._runtime.remove(workload_id, entry.grace_seconds)
             return
         if zone is not None and not zone.state.is_terminal:
@@ -276,7 +278,7 @@ class Reconciler:
             self._queue.add_after(
                 workload_id, min(entry.restart_at - self._clock(), LONGEST_BACK_OFF)
             )
-        elif self._writer.durability(workload_id) is Durability.SAVED:
+        elif self._writer.durability(workload_id) is _SAVED:
             self._runtime.start(ZoneSpec(entry.workload, entry.attempt))
         else:
             self._queue.add_once_saved(workload_id)
@@ -290,7 +292,7 @@ class Reconciler:
         """
         durability = self._writer.durability(entry.workload.id)
         if entry.desired is DesiredState.RESTART:
-            return durability is Durability.SAVED
+            return durability is _SAVED
         return durability.is_reportable
 
     def _release(self, workload_id: str) -> None:
