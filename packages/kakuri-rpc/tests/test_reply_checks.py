@@ -153,6 +153,23 @@ def test_page_is_in_order_after_the_id_of_its_request(reply, fault):
     assert mismatch(ListWorkloads(after="b", limit=2), reply) == fault
 
 
+@pytest.mark.parametrize(
+    ("log", "fault"),
+    [
+        (Log(b"", "0:6", ended=False), None),
+        (Log(b"a", "0:7", ended=False), None),
+        (Log(b"a", "0:6", ended=True), None),
+        (Log(b"a", "0:6", ended=False), "expected a cursor after '0:6', got the same again"),
+        (
+            Log(b"", "0:6", ended=False, examined=1),
+            "expected a cursor after '0:6', got the same again",
+        ),
+    ],
+)
+def test_piece_of_a_log_with_progress_has_another_cursor(log, fault):
+    assert mismatch(ReadLog("wl-1", after="0:6"), log) == fault
+
+
 START = StartWorkload(workload("wl-1"))
 ACCEPTED = encode(Status("wl-1", State.PENDING))
 

@@ -7,6 +7,7 @@ import socket
 import struct
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from itertools import count, cycle
 from types import SimpleNamespace
 from unittest.mock import ANY
 
@@ -158,7 +159,7 @@ async def test_followed_log_sends_output_when_it_is_written():
 
     async def wait(request):
         data, ended = await written.get()
-        return Log(data, "x", ended)
+        return Log(data, request.after + "x" if data else request.after, ended)
 
     def answer(request):
         return wait(request) if request.wait_seconds else Log(b"", "x", ended=False)
@@ -177,7 +178,8 @@ async def test_followed_log_sends_output_when_it_is_written():
 
 
 async def test_log_that_grows_as_fast_as_it_is_read_ends():
-    async with api(lambda _: Log(b"x", "x", ended=False)) as (client, _):
+    sizes = count(1)
+    async with api(lambda _: Log(b"x", str(next(sizes)), ended=False)) as (client, _):
         response = await client.request("GET", "/workloads/wl-1/log")
         assert response.body == b"x" * 256
 
@@ -581,9 +583,9 @@ async def test_slow_reader_of_a_large_log_takes_little_memory():
         nonlocal given
         given += MAX_LOG_DATA
         asked.set()
-        return first if given < BIG else last
+        return next(firsts) if given < BIG else last
 
-    first = encode(Log(block, "x", ended=False))
+    firsts = cycle([encode(Log(block, cursor, ended=False)) for cursor in ("x", "y")])
     last = encode(Log(block, "x", ended=True))
     async with (
         await listen_lines(ANY_PORT, log_line) as agent,

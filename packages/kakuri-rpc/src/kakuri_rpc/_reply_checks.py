@@ -40,7 +40,7 @@ from kakuri_rpc._fields import (
 )
 from kakuri_rpc._messages import ErrorReply, History, Log, Node, Reply, Status, WorkloadList
 from kakuri_rpc._metrics import MAX_METRIC_SAMPLES, Metrics
-from kakuri_rpc._requests import ListWorkloads, Request, StartWorkload
+from kakuri_rpc._requests import ListWorkloads, ReadLog, Request, StartWorkload
 
 R = TypeVar("R", Status, WorkloadList, Node, Log, History, Changes, Metrics, ErrorReply)
 
@@ -77,6 +77,8 @@ def mismatch(request: Request, reply: Reply) -> str | None:
             return next(_page_faults(request, reply), None)
         if isinstance(request, WatchChanges) and isinstance(reply, Changes):
             return next(_event_faults(request, reply), None)
+        if isinstance(request, ReadLog) and isinstance(reply, Log):
+            return next(_log_faults(request, reply), None)
         if isinstance(reply, Metrics):
             return next(_metric_faults(reply), None)
         return None
@@ -238,6 +240,12 @@ def _page_faults(request: ListWorkloads, page: WorkloadList) -> Iterator[str]:
         yield f"expected at least one workload on a page with next {page.next!r}"
     elif page.next is not None and page.next < last:
         yield f"expected the next page to begin after {last!r}, got {page.next!r}"
+
+
+def _log_faults(request: ReadLog, log: Log) -> Iterator[str]:
+    has_progress = log.data or log.examined
+    if has_progress and not log.ended and log.next == request.after:  # would be read endlessly
+        yield f"expected a cursor after {log.next!r}, got the same again"
 
 
 S = TypeVar("S", Status, Transition[State])
