@@ -23,7 +23,8 @@ _RESET_CONTENT = 205  # RFC 9110 15.3.6: no content, yet a length
 # Compiled when they are first used: most programs need neither of them.
 _CONTENT_TYPE = r"[\x21-\x7e]+(?: [\x21-\x7e]+)*"
 _JSON_TYPE = r"(?i)application/(?:[!#$&^_.+\-0-9a-z]+\+)?json[ \t]*(?:;|\Z)"
-_CHARSET = r'(?i);[ \t]*charset=("?)([A-Za-z0-9_.:\-]+)\1'
+# RFC 9110 5.6.6; a quoted value may contain what looks like another parameter.
+_PARAMETER = r';[ \t]*([^\s;="]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s;"]+))'
 _USUAL_TYPES = frozenset({None, "application/json", "application/problem+json", "text/plain"})
 # Deliberately few: the server chooses the name, and some of Python's codecs are slow on some
 # inputs. A byte order mark is removed.
@@ -309,8 +310,7 @@ class ReceivedResponse(Response):
                 UTF-16, US-ASCII, ISO-8859-1 and Windows-1252.
         """
         if encoding is None:
-            found = re.search(_CHARSET, self.content_type or "")
-            charset = found[2].lower() if found else "utf-8"
+            charset = self._charset()
             if charset not in _CODECS:
                 raise RemoteProtocolError(f"expected one of {', '.join(_CODECS)} as charset, "
                                           f"got {charset!r}")  # fmt: skip
@@ -319,6 +319,12 @@ class ReceivedResponse(Response):
             return self.body.decode(encoding)
         except UnicodeDecodeError as error:
             raise RemoteProtocolError(f"expected text as content, got bytes: {error}") from error
+
+    def _charset(self) -> str:
+        for name, quoted, token in re.findall(_PARAMETER, self.content_type or ""):
+            if name.lower() == "charset" and (quoted or token):
+                return (token or re.sub(r"\\(.)", r"\1", quoted)).lower()
+        return "utf-8"
 
     def json(self, decode: Callable[[bytes], T]) -> T:
         """Decode the content as JSON with a function of the caller's choice.
