@@ -211,6 +211,14 @@ async def test_failed_pull_does_not_fail_a_later_start(runtime, images):
     await ensure(images)
 
 
+async def test_failed_pull_fails_its_start_once_if_tasks_start_eagerly(runtime, images):
+    # On Python 3.11, where tasks can't, the factory is the default.
+    asyncio.get_running_loop().set_task_factory(getattr(asyncio, "eager_task_factory", None))
+    runtime.images.set("app:1", FakeImage(state="missing"))
+    await fails(images)
+    assert pulls_of(runtime) == 1
+
+
 async def test_start_that_joined_a_failing_pull_late_has_an_attempt_of_its_own(runtime, images):
     runtime.images.set("app:1", FakeImage(state="missing"))
     runtime.faults.set("PullImage", "delay(50)")

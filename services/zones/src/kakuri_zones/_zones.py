@@ -27,6 +27,7 @@ from kakuri_zones._removal import LISTED_BUT_MISSING, Objects, Remover, ignore_n
 from kakuri_zones._settings import DEFAULT_RETRIES, ORPHAN_GRACE, RetryTimes
 from kakuri_zones._start import Start, stopped_before_start
 from kakuri_zones._table import ZoneTable
+from kakuri_zones._tasks import create_task
 from kakuri_zones._waiting import WhileWaiting
 from kakuri_zones.logs._errors import LogError
 from kakuri_zones.logs._store import LogStore
@@ -118,7 +119,7 @@ class Zones:
                 raise ZoneConflict(f"zone {spec.id!r} is being started with {other}")
             return task
         start = self._new_start(spec, self._handlers[spec.workload.runtime_class])
-        task = asyncio.create_task(self._run_start(start))
+        task = create_task(self._run_start(start))
         task.add_done_callback(retrieve_exception)
         self._starts[spec.id] = (start, task)
         return task
