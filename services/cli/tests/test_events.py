@@ -5,6 +5,7 @@ from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
+from kakuri import _events
 from kakuri._client import APIProblem
 from kakuri._events import _lines, follow_events, updates
 from kakuri._exits import CommandError, Exit, Unreachable
@@ -255,6 +256,7 @@ class Streams:
 @pytest.fixture
 def quick(monkeypatch):
     monkeypatch.setattr(OutageTracker, "attempt_failed", lambda self, error: None)
+    monkeypatch.setattr(_events, "GAP_SECONDS", 0)
     return Invocation({})
 
 
@@ -314,6 +316,15 @@ def test_gap_before_the_first_event_is_reported_with_its_end(quick, capsys):
     api = Streams([{"type": "gap", "oldest": 40}], [{"type": "stop"}])
     assert indexes(quick, api, "now") == [40]
     assert capsys.readouterr().err == "events before 40 are no longer kept\n"
+
+
+def test_gaps_in_a_row_are_requested_with_pauses(quick, monkeypatch):
+    pauses = []
+    monkeypatch.setattr(_events.time, "sleep", pauses.append)
+    monkeypatch.setattr(_events, "GAP_SECONDS", 0.5)
+    api = Streams([{"type": "gap", "oldest": 40}], compacted(50), [{"type": "stop"}])
+    assert indexes(quick, api, "now") == [40, 50]
+    assert pauses == [0.5, 0.5]
 
 
 def test_refusal_of_the_latest_events_as_compacted_is_an_error(quick):

@@ -2,6 +2,7 @@
 
 import re
 import sys
+import time
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 SILENCE_SECONDS = 15.0
 """Seconds without a line after which a stream counts as broken: heartbeats come every 5 s."""
+
+GAP_SECONDS = 0.5
+"""Seconds after a gap before the stream is requested again: its answer could be the next gap."""
 
 MAX_TAIL = 1000
 """Maximum number of past events with which a stream begins."""
@@ -190,6 +194,7 @@ def follow_events(
             after = _skip_gap(invocation, after, oldest, is_replaced="store_id" in problem)
         store_id = None
         yield {"type": "gap", "index": int(after or 0)}
+        time.sleep(GAP_SECONDS)
 
 
 def _skip_gap(
