@@ -64,10 +64,12 @@ def compiled(session: nox.Session) -> None:
     python = ["env", "HATCH_BUILD_HOOK_ENABLE_MYPYC=1", f"{session.bin}/python", "-m"]
     build = [*python, "build", "--wheel", "--no-isolation", "-o", str(wheels)]
     builds = {f"the wheel of {each.name}": [*build, str(each.directory)] for each in members}
-    finish(session, side_by_side.Running(builds))
-    for member in members:
-        for extension in member.directory.glob("src/**/*.so"):
-            extension.unlink()  # the hook builds in place; the editables must stay plain
+    try:
+        finish(session, side_by_side.Running(builds))
+    finally:
+        for member in members:
+            for extension in member.directory.glob("src/**/*.so"):
+                extension.unlink()  # the hook builds in place; the editables must stay plain
     install = ["-q", "--no-index", "--no-deps", "--force-reinstall", f"--find-links={wheels}"]
     session.install(*install, *COMPILED)
     for module in COMPILED.values():
