@@ -53,9 +53,9 @@ async def test_followed_log_delivers_each_line_when_it_is_written():
     async with control_plane(answer) as url:
         reader = await curl(f"{url}?follow")
         assert await reader.stdout.readline() == b"first\n"
-        written.put_nowait(Log(b"second\n", "x", ended=False))
+        written.put_nowait(Log(b"second\n", "y", ended=False))
         assert await reader.stdout.readline() == b"second\n"
-        written.put_nowait(Log(b"", "x", ended=True))
+        written.put_nowait(Log(b"", "y", ended=True))
         assert await reader.wait() == 0
 
 
