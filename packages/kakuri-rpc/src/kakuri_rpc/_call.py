@@ -11,11 +11,7 @@ from typing import Any, Generic, TypeVar
 from kakuri_tcp import LineClient, RepeatCache, RequestLost
 
 from kakuri_rpc._call_metrics import CallMetrics
-from kakuri_rpc._errors import (
-    AgentError,
-    RPCError,
-    UnexpectedReply,
-)
+from kakuri_rpc._errors import AgentError, RPCError, UnexpectedReply
 from kakuri_rpc._fields import TRACE
 from kakuri_rpc._messages import Node
 from kakuri_rpc._reply_checks import as_rpc_error, decode_reply, error_of, mismatch
