@@ -44,7 +44,7 @@ def isolation(session: nox.Session, member: str) -> None:
     session.run("python", "-W", "error", str(ROOT / "tools/try_wheel.py"), member)
 
 
-@nox.session(python=PYTHON)
+@nox.session(python=PYTHON, default=False)
 def compiled(session: nox.Session) -> None:
     """Build the wheels of kakuri-json and kakuri-http with mypyc, and run their tests on them.
 
