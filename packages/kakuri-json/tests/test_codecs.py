@@ -90,7 +90,7 @@ class Everything:
 
 @dataclass
 class Sized:
-    """Without its optional members, it is printed by statements of its own."""
+    """Has two optional members, so its encoder has a branch for both having their defaults."""
 
     __json__: ClassVar = {"omit_defaults": True}
     size: int

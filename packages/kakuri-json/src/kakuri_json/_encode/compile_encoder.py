@@ -196,47 +196,52 @@ def _dictionary(write: Encoder) -> Encoder:
 
 def _record(record: Record, encoders: _Encoders) -> Encoder:
     encoders[record] = None
-    source = _Source(record, encoders)
-    exec(source.text(), source.constants)  # noqa: S102 - names of fields are identifiers
-    write: Encoder = source.constants["write"]
+    constants: dict[str, Any] = {"cls": record.cls}
+    source = _source(record, encoders, constants)
+    exec(source, constants)  # noqa: S102 - names of fields are identifiers
+    write: Encoder = constants["write"]
     encoders[record] = write
     return write
 
 
-class _Source:
-    """The source of one record's function."""
+def _source(record: Record, encoders: _Encoders, constants: dict[str, Any]) -> str:
+    """Return the source of a record's function, and add the values that it names to `constants`."""
+    fields = {f"v{number}": item for number, item in enumerate(record.fields)}
+    required = {name: item for name, item in fields.items() if not item.omit_default}
+    lines = ["if value.__class__ is not cls: return None"]
+    lines += [f"{name} = value.{item.name}" for name, item in fields.items()]
+    if len(fields) > len(required) + 1:  # a check of one member is as quick in its statement
+        # Most records have their defaults in all these members.
+        omitted = [(item, name) for name, item in fields.items() if name not in required]
+        checks = [_is_default_object(item, name, constants) for item, name in omitted]
+        lines.append(f"if {' and '.join(checks)}:")
+        statements = _Statements(record, encoders, constants).printing(required)
+        lines += [f"    {line}" for line in statements]
+    lines += _Statements(record, encoders, constants).printing(fields)
+    return "\n    ".join(["def write(value):", *lines])
 
-    def __init__(self, record: Record, encoders: _Encoders) -> None:
+
+class _Statements:
+    """The statements that print some fields of a record."""
+
+    def __init__(self, record: Record, encoders: _Encoders, constants: dict[str, Any]) -> None:
         self.record = record
         self.encoders = encoders
-        self.constants: dict[str, Any] = {"cls": record.cls}
-
-    def text(self) -> str:
-        fields = {f"v{number}": item for number, item in enumerate(self.record.fields)}
-        required = {name: item for name, item in fields.items() if not item.omit_default}
-        lines = ["if value.__class__ is not cls: return None"]
-        lines += [f"{name} = value.{item.name}" for name, item in fields.items()]
-        if len(fields) > len(required) + 1:
-            # Most records have their defaults in all these members.
-            omitted = [name for name in fields if name not in required]
-            checks = [self._is_usual_default(fields[name], name) for name in omitted]
-            lines.append(f"if {' and '.join(checks)}:")
-            lines += [f"    {line}" for line in self._statements(required)]
-        lines += self._statements(fields)
-        return "\n    ".join(["def write(value):", *lines])
-
-    def _statements(self, fields: dict[str, Field]) -> list[str]:
-        """Return the statements that print fields, from the variables that have their values."""
+        self.constants = constants
         self.lines: list[str] = []
         self.conditions: list[str] = []
         self.texts: list[str] = []
         self.integers: list[str] = []
+
+    def printing(self, fields: dict[str, Field]) -> list[str]:
+        """Return the statements; `fields` are those to print, by the variable with the value."""
         record = self.record
         tag = None if record.tag is None else f"{quote(record.tag)}:{quote(record.tag_value)}"
         pieces = [] if tag is None else [_literal(tag)]
         # If the first field may be absent, each field has a leading comma, and the first one is
         # removed.
-        cuts_comma = tag is None and any(item.omit_default for item in [*fields.values()][:1])
+        first = next(iter(fields.values()), None)
+        cuts_comma = tag is None and first is not None and first.omit_default
         for name, item in fields.items():
             pieces.append(self._field(item, name, first=not (pieces or cuts_comma)))
         lines = []
@@ -261,11 +266,6 @@ class _Source:
             )
         return [*lines, "return text"]
 
-    def constant(self, value: Any) -> str:
-        name = f"c{len(self.constants)}"
-        self.constants[name] = value
-        return name
-
     def _field(self, item: Field, name: str, *, first: bool) -> str:
         """Return the part of the f-string for a field, and add the conditions on its value."""
         key = _literal(f"{'' if first else ','}{quote(item.json_name)}:")
@@ -277,8 +277,8 @@ class _Source:
     def _conditional(self, item: Field, name: str, key: str) -> str:
         """Return the variable for the text of a field that is omitted if it has its default."""
         part = name.replace("v", "p")
-        default_is_none = item.default is None and item.default_factory is None
-        absent = self._absent(item, name)
+        default_is_none = _defaults_to_none(item)
+        absent = _absent(item, name, self.constants)
         shape = item.shape
         if isinstance(shape, Union) and default_is_none:
             others = [member for member in shape.members if member != Scalar("null")]
@@ -294,7 +294,7 @@ class _Source:
             self.integers.append(f"({name} or 0)" if default_is_none else name)
             text = f"{{{name}}}"
         else:
-            write = self.constant(_value(shape, self.encoders))
+            write = _constant(_value(shape, self.encoders), self.constants)
             self.lines += [
                 f"if {absent}: {part} = ''",
                 "else:",
@@ -305,28 +305,6 @@ class _Source:
             return part
         self.lines.append(f"{part} = '' if {absent} else f'{key}{text}'")
         return part
-
-    def _is_usual_default(self, item: Field, name: str) -> str:
-        """Return a faster expression, which is false for values that only equal their default."""
-        if item.default_factory is None and item.default is not None:
-            return f"{name} is {self.constant(item.default)}"
-        return self._absent(item, name)
-
-    def _absent(self, item: Field, name: str) -> str:
-        """Return the fastest expression that checks whether a value is its default."""
-        if item.default_factory is None and item.default is None:
-            return f"{name} is None"
-        if item.default_factory in (list, dict, str, int):
-            empty = item.default_factory
-            return f"not {name} and {name}.__class__ is {self.constant(empty)}"
-        if item.default_factory is None and type(item.default) in EXACT:
-            constant = self.constant(item.default)
-            cls = f"{name}.__class__ is {self.constant(type(item.default))}"
-            return f"({name} is {constant} or {cls} and {name} == {constant})"
-        otherwise = f"{self.constant(is_default)}({self.constant(item)}, {name})"
-        if item.default_factory is not None:
-            return otherwise
-        return f"({name} is {self.constant(item.default)} or {otherwise})"
 
     def _inline(self, shape: Shape, name: str) -> str:
         """Return the part of the f-string for a value, and add the conditions on it."""
@@ -340,12 +318,52 @@ class _Source:
             self.integers.append(name)
             return f"{{{name}}}"
         if isinstance(shape, Choice) and shape.name is not None and _plain(shape):
-            self.conditions.append(f"{name}.__class__ is {self.constant(type(shape.rows[0][1]))}")
+            cls = _constant(type(shape.rows[0][1]), self.constants)
+            self.conditions.append(f"{name}.__class__ is {cls}")
             return f'"{{{name}._value_}}"'
         part = name.replace("v", "p")
-        self.lines.append(f"{part} = {self.constant(_value(shape, self.encoders))}({name})")
+        write = _constant(_value(shape, self.encoders), self.constants)
+        self.lines.append(f"{part} = {write}({name})")
         self.lines.append(f"if {part} is None: return None")
         return f"{{{part}}}"
+
+
+def _constant(value: Any, constants: dict[str, Any]) -> str:
+    """Add a value to the constants and return its name."""
+    name = f"c{len(constants)}"
+    constants[name] = value
+    return name
+
+
+def _defaults_to_none(item: Field) -> bool:
+    return item.default is None and item.default_factory is None
+
+
+def _is_default_object(item: Field, name: str, constants: dict[str, Any]) -> str:
+    """Return the fastest expression that is true only for defaults.
+
+    It may be false for a value that equals the default and is another object.
+    """
+    if item.default_factory is None and item.default is not None:
+        return f"{name} is {_constant(item.default, constants)}"
+    return _absent(item, name, constants)
+
+
+def _absent(item: Field, name: str, constants: dict[str, Any]) -> str:
+    """Return the fastest expression that checks whether a value is its default."""
+    if _defaults_to_none(item):
+        return f"{name} is None"
+    if item.default_factory in (list, dict, str, int):
+        empty = _constant(item.default_factory, constants)
+        return f"not {name} and {name}.__class__ is {empty}"
+    default = _constant(item.default, constants)
+    if item.default_factory is None and type(item.default) in EXACT:
+        cls = f"{name}.__class__ is {_constant(type(item.default), constants)}"
+        return f"({name} is {default} or {cls} and {name} == {default})"
+    otherwise = f"{_constant(is_default, constants)}({_constant(item, constants)}, {name})"
+    if item.default_factory is not None:
+        return otherwise
+    return f"({name} is {default} or {otherwise})"
 
 
 def _kind(shape: Shape) -> str | None:

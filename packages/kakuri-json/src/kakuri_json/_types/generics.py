@@ -239,7 +239,7 @@ def _evaluate_annotations(cls: Any, annotations: dict[str, Any]) -> dict[str, An
         if len(annotations) > 1:
             for name, annotation in annotations.items():  # find the one to name in the error
                 _evaluate_annotations(cls, {name: annotation})
-        (name, *_) = annotations
-        place = f"{cls.__qualname__}.{name}" if isinstance(cls, type) else repr(cls)
+        fields = ", ".join(annotations)  # several, if each of them alone can be evaluated
+        place = f"{cls.__qualname__}.{fields}" if isinstance(cls, type) else repr(cls)
         message = f"{place}: expected an annotation that can be evaluated, got {error}"
         raise UnsupportedTypeError(message) from error
