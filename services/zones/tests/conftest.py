@@ -1,3 +1,4 @@
+import asyncio
 import gc
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -130,3 +131,14 @@ def uncollected():
             gc.enable()
 
     return without_collector
+
+
+@pytest.fixture
+def start_tasks_eagerly():
+    """Return a function that makes tasks start eagerly. Python 3.11 can't, and does not change."""
+
+    def start_eagerly():
+        factory = getattr(asyncio, "eager_task_factory", None)
+        asyncio.get_running_loop().set_task_factory(factory)
+
+    return start_eagerly

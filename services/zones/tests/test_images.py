@@ -211,9 +211,10 @@ async def test_failed_pull_does_not_fail_a_later_start(runtime, images):
     await ensure(images)
 
 
-async def test_failed_pull_fails_its_start_once_if_tasks_start_eagerly(runtime, images):
-    # On Python 3.11, where tasks can't, the factory is the default.
-    asyncio.get_running_loop().set_task_factory(getattr(asyncio, "eager_task_factory", None))
+async def test_eager_pull_that_fails_immediately_fails_its_start_once(
+    runtime, images, start_tasks_eagerly
+):
+    start_tasks_eagerly()
     runtime.images.set("app:1", FakeImage(state="missing"))
     await fails(images)
     assert pulls_of(runtime) == 1

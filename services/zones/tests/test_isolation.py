@@ -126,10 +126,10 @@ class FailingCri:
 )
 @pytest.mark.parametrize("is_eager", [False, True])
 async def test_failed_check_is_repeated_only_if_the_runtime_was_unavailable(
-    error, number, is_eager
+    start_tasks_eagerly, error, number, is_eager
 ):
-    if is_eager:  # on Python 3.11, where tasks can't be, the factory is the default
-        asyncio.get_running_loop().set_task_factory(getattr(asyncio, "eager_task_factory", None))
+    if is_eager:
+        start_tasks_eagerly()
     table, cri = ZoneTable(), FailingCri(error)
     table.observe("z", observed())
     checks = IsolationChecks(cri, table, 1.0)

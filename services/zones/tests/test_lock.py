@@ -27,13 +27,6 @@ def test_locks_of_two_directories_are_independent(tmp_path):
         pass
 
 
-def test_lock_is_released_if_the_block_raises(tmp_path):
-    with pytest.raises(ZeroDivisionError), closing(NodeLock(tmp_path)):
-        raise ZeroDivisionError
-    with closing(NodeLock(tmp_path)):
-        pass
-
-
 def test_lock_leaves_nothing_in_the_directory(tmp_path):
     with closing(NodeLock(tmp_path)):
         assert list(tmp_path.iterdir()) == []

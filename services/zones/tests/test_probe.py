@@ -93,11 +93,8 @@ async def test_failed_check_is_raised_and_the_next_probe_checks_again(probe, run
     assert await probe.health() == OK
 
 
-async def test_check_that_ends_at_once_is_not_the_current_one_if_tasks_start_eagerly(
-    probe, runtime
-):
-    # On Python 3.11, where tasks can't, the factory is the default.
-    asyncio.get_running_loop().set_task_factory(getattr(asyncio, "eager_task_factory", None))
+async def test_eager_check_that_ends_immediately_is_not_reused(probe, runtime, start_tasks_eagerly):
+    start_tasks_eagerly()
     for answer in OK, GONE:
         runtime.answers.put_nowait(answer)
         assert await probe.health() == answer

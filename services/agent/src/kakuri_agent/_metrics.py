@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import structlog
+from kakuri_daemon import create_deferred_task
 from kakuri_rpc import (
     MAX_METRICS_BYTES,
     ErrorCode,
@@ -95,7 +96,7 @@ class NodeMetrics:
 
     async def _begin(self) -> Reply:
         if self._collection is None:
-            self._collection = self._loop.create_task(self._collect())
+            self._collection = create_deferred_task(self._collect())
         families = await asyncio.shield(self._collection)
         async with self._paging_lock:
             # Let other requests be answered between two first pages: each takes a millisecond, and

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from kakuri_daemon._settings import read_toml
     from kakuri_daemon._stream import LogStream
     from kakuri_daemon._supervision import shed_with
-    from kakuri_daemon._tasks import cancel_all, retrieve_exception
+    from kakuri_daemon._tasks import cancel_all, create_deferred_task, retrieve_exception
     from kakuri_daemon._trace import current_trace, current_traceparent, set_trace
     from kakuri_daemon._worker_peers import WorkerPeers
     from kakuri_daemon._workers import run_workers
@@ -46,6 +46,7 @@ __all__ = [
     "allow_user",
     "cancel_all",
     "configure_logs",
+    "create_deferred_task",
     "current_trace",
     "current_traceparent",
     "end_at_interrupt",
@@ -78,6 +79,7 @@ _HOMES = {
     "allow_user": "_local_access",
     "cancel_all": "_tasks",
     "configure_logs": "_logs",
+    "create_deferred_task": "_tasks",
     "current_trace": "_trace",
     "current_traceparent": "_trace",
     "endpoint": "_command",

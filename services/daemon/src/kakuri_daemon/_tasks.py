@@ -1,8 +1,19 @@
-"""Helpers for cancelled and finished asyncio tasks."""
+"""Helpers for asyncio tasks."""
 
 import asyncio
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Coroutine, Iterable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def create_deferred_task(coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    """Create a task that starts in the next turn of the event loop, never at once.
+
+    For a task that clears the attribute it is stored in. With `asyncio.eager_task_factory`,
+    `create_task` could return one that has ended already, and it would look unfinished for ever.
+    """
+    return asyncio.Task(coroutine, loop=asyncio.get_running_loop())
 
 
 def retrieve_exception(task: asyncio.Task[Any]) -> None:

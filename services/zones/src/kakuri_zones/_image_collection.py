@@ -26,7 +26,7 @@ from kakuri_zones._settings import DEFAULT_COLLECTION, CollectionLimits
 log = structlog.get_logger()
 
 PERCENT = 100
-"""The whole disk, in percent. As the high threshold, it turns removal for lack of space off."""
+"""The whole disk, in percent. A high threshold of 100 turns off removal for lack of space."""
 
 
 class DiskUse(NamedTuple):

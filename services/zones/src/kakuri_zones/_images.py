@@ -16,7 +16,7 @@ from typing import ClassVar
 
 import structlog
 from kakuri_cri import Runtime, api
-from kakuri_daemon import cancel_all, retrieve_exception
+from kakuri_daemon import cancel_all, create_deferred_task, retrieve_exception
 from kakuri_json import JSONError, decode
 from kakuri_workload import DIGEST, ImageState, ImageStatus, PullPolicy
 
@@ -25,7 +25,6 @@ from kakuri_zones._observed import START_ERROR
 from kakuri_zones._progress import received
 from kakuri_zones._pulling import Puller, Report
 from kakuri_zones._settings import DEFAULT_PULL_LIMITS, PullLimits
-from kakuri_zones._tasks import create_task
 
 log = structlog.get_logger()
 
@@ -246,7 +245,7 @@ class Images:
         if before is not None and not (needs_newest and before.has_begun):
             return before
         pull = self._pulls[key] = _Pull()
-        pull.task = create_task(self._run(key, pull, before))
+        pull.task = create_deferred_task(self._run(key, pull, before))
 
         def ended(task: asyncio.Task[str]) -> None:
             pull.task = None

@@ -14,12 +14,11 @@ from collections.abc import Callable
 
 import structlog
 from kakuri_cri import CriError, Runtime, RuntimeUnavailable
-from kakuri_daemon import cancel_all
+from kakuri_daemon import cancel_all, create_deferred_task
 from kakuri_workload import Isolation, ZoneStatus, printable
 
 from kakuri_zones import _labels as labels
 from kakuri_zones._table import ZoneTable
-from kakuri_zones._tasks import create_task
 
 log = structlog.get_logger()
 
@@ -87,7 +86,7 @@ class IsolationChecks:
             self._checks.pop(container_id).cancel()
         for container_id, status in running.items():
             if container_id not in self._checks:
-                self._checks[container_id] = create_task(self._check(container_id, status))
+                self._checks[container_id] = create_deferred_task(self._check(container_id, status))
 
     async def _check(self, container_id: str, status: ZoneStatus) -> None:
         try:

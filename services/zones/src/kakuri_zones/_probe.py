@@ -3,10 +3,9 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from kakuri_daemon import cancel_all, retrieve_exception
+from kakuri_daemon import cancel_all, create_deferred_task, retrieve_exception
 
 from kakuri_zones._health import Health
-from kakuri_zones._tasks import create_task
 
 PROMPT_SECONDS = 0.1
 """Seconds that a probe waits for the runtime if there is a recent answer: load balancers and people
@@ -39,7 +38,7 @@ class Probe:
         """Return what the runtime answers, or its last answer if this one takes long."""
         loop = asyncio.get_running_loop()
         if self._checking is None:
-            self._checking = create_task(self._record())
+            self._checking = create_deferred_task(self._record())
             self._checking.add_done_callback(retrieve_exception)
         checking, last = self._checking, self._last
         if last is None or loop.time() - self._answered_at > RECENT_SECONDS:

@@ -14,13 +14,12 @@ from typing import TypeVar
 
 import structlog
 from kakuri_cri import CallRefused, CallTimeout, CriError, Runtime, Unimplemented, api
-from kakuri_daemon import cancel_all
+from kakuri_daemon import cancel_all, create_deferred_task
 
 from kakuri_zones import _labels as labels
 from kakuri_zones._container_list import TOO_LARGE
 from kakuri_zones._observed import NANOSECONDS
 from kakuri_zones._table import ZoneTable
-from kakuri_zones._tasks import create_task
 
 log = structlog.get_logger()
 
@@ -147,7 +146,7 @@ class ZoneStats:
         now = self._clock()
         if self._reading is None and (self._begun is None or now - self._begun >= FRESH_SECONDS):
             self._begun = now
-            self._reading = create_task(self._read())
+            self._reading = create_deferred_task(self._read())
         if self._reading is not None:
             await asyncio.wait({self._reading}, timeout=WAIT_SECONDS)
         if self._clock() - self._read_at > STALE_SECONDS:

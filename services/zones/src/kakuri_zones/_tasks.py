@@ -1,4 +1,4 @@
-"""Helpers that keep the event loop responsive: tasks, iteration in turns, bounded concurrency."""
+"""Helpers that keep the event loop responsive: iteration in turns, and bounded concurrency."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
@@ -8,15 +8,6 @@ T = TypeVar("T")
 
 TURN_ITEMS = 500
 """Items in a turn of the event loop: a few microseconds each, so a few milliseconds together."""
-
-
-def create_task(coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-    """Return a task that starts in the next turn, also with `asyncio.eager_task_factory`.
-
-    For tasks that change what refers to them: a task that started at once could end before its
-    creator has stored it, and would remain the current one for ever.
-    """
-    return asyncio.Task(coroutine, loop=asyncio.get_running_loop())
 
 
 async def in_turns(items: Iterable[T]) -> AsyncIterator[T]:

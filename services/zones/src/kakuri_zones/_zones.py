@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import structlog
 from kakuri_cri import CallRefused, Runtime
 from kakuri_cri.api import ContainerState
-from kakuri_daemon import cancel_all, retrieve_exception
+from kakuri_daemon import cancel_all, create_deferred_task, retrieve_exception
 from kakuri_workload import Removal, WorkloadState, ZoneSpec, ZoneStatus
 
 from kakuri_zones._errors import StartCancelled, StartFailed, UnknownZone, ZoneConflict
@@ -27,7 +27,6 @@ from kakuri_zones._removal import LISTED_BUT_MISSING, Objects, Remover, ignore_n
 from kakuri_zones._settings import DEFAULT_RETRIES, ORPHAN_GRACE, RetryTimes
 from kakuri_zones._start import Start, stopped_before_start
 from kakuri_zones._table import ZoneTable
-from kakuri_zones._tasks import create_task
 from kakuri_zones._waiting import WhileWaiting
 from kakuri_zones.logs._errors import LogError
 from kakuri_zones.logs._store import LogStore
@@ -119,7 +118,7 @@ class Zones:
                 raise ZoneConflict(f"zone {spec.id!r} is being started with {other}")
             return task
         start = self._new_start(spec, self._handlers[spec.workload.runtime_class])
-        task = create_task(self._run_start(start))
+        task = create_deferred_task(self._run_start(start))
         task.add_done_callback(retrieve_exception)
         self._starts[spec.id] = (start, task)
         return task
