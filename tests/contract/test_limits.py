@@ -388,6 +388,6 @@ def test_largest_error_of_a_conflict_fits_a_line():
     assert decode(line, type=Reply) == error
 
 
-def test_agent_answers_about_a_runtime_that_hangs_before_its_client_times_out():
+def test_time_limits_of_the_agent_are_a_second_below_its_clients_timeout():
     limits = (IMAGE_SECONDS, LOG_SECONDS, READ_SECONDS, RUNTIME_SECONDS)
     assert max(limits) <= DEFAULT_TIMEOUT - 1

@@ -48,21 +48,22 @@ def isolation(session: nox.Session, member: str) -> None:
 def compiled(session: nox.Session) -> None:
     """Build the wheels of kakuri-json and kakuri-http with mypyc, and run their tests on them.
 
-    `PYTHON=python3.12 ./nox -s compiled` does so on another Python. A machine without a C compiler
-    or the headers of that Python skips this.
+    `PYTHON=python3.12 ./nox -s compiled` uses another Python. Skipped without a C compiler or the
+    headers of that Python.
     """
     compiler = sysconfig.get_config_var("CC").split()[0]
     header = Path(sysconfig.get_path("include"), "Python.h")
     if shutil.which(compiler) is None or not header.exists():
         session.skip(f"left out: it needs the C compiler {compiler} and {header}")
     members = [BY_NAME[name] for name in COMPILED]
-    oracles = [requirement for member in members for requirement in member.group("test")]
+    test_requirements = [each for member in members for each in member.group("test")]
     # Editables first: mypyc reads the types of what a member imports.
     tools = ["build", "hatch-mypyc", *tools_of("test")]
-    install_editable(session, closure(*COMPILED), *tools, *oracles)
+    install_editable(session, closure(*COMPILED), *tools, *test_requirements)
     wheels = DIST / "compiled"
-    python = ["env", "HATCH_BUILD_HOOK_ENABLE_MYPYC=1", f"{session.bin}/python", "-m"]
-    build = [*python, "build", "--wheel", "--no-isolation", "-o", str(wheels)]
+    python = [f"{session.bin}/python", "-m"]
+    build = ["env", "HATCH_BUILD_HOOK_ENABLE_MYPYC=1", *python, "build", "--wheel"]
+    build += ["--no-isolation", "-o", str(wheels)]
     builds = {f"the wheel of {each.name}": [*build, str(each.directory)] for each in members}
     try:
         finish(session, side_by_side.Running(builds))
@@ -74,11 +75,11 @@ def compiled(session: nox.Session) -> None:
     session.install(*install, *COMPILED)
     for module in COMPILED.values():
         session.run("python", "-c", f"import {module} as m; assert m.__file__.endswith('.so')")
-    # The compiled modules do no input and output, so one event loop is enough.
+    # The compiled modules do no I/O, so the tests on asyncio's event loop suffice.
     test = [*python, "pytest", "-q", "-p", "no:cacheprovider", "-k", "not uvloop"]
     tests = {}
     for member in members:
         directory = member.directory / "tests"
-        apart = f"--ignore={directory / 'conformance'}"
-        tests[f"the tests of {member.name}"] = [*test, str(directory), apart]
+        ignored = f"--ignore={directory / 'conformance'}"
+        tests[f"the tests of {member.name}"] = [*test, str(directory), ignored]
     finish(session, side_by_side.Running(tests))

@@ -171,6 +171,8 @@ def test_status_of_wrong_type_raises_type_error():
 
 
 @pytest.mark.parametrize("method", [UP, DOWN, BOTH])
-async def test_call_of_a_method_that_streams_raises_type_error(channel, method):
-    with pytest.raises(TypeError, match=f"without streams, got {method.path}: use `stream`"):
+async def test_call_of_a_streaming_method_raises_type_error(channel, method):
+    with pytest.raises(
+        TypeError, match=f"a unary method, got {method.path}, which streams: use `stream`"
+    ):
         await channel.call(method, EchoRequest(), timeout=1)

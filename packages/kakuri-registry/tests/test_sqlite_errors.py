@@ -47,7 +47,7 @@ def test_write_error_of_a_file_at_the_size_limit_names_the_limit(tmp_path, name)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert type(translated) is StoreFailed
-    limit = "the limit on the size of a file (ulimit -f) is reached"
+    limit = "the file size limit (ulimit -f) is reached"
     assert str(translated) == f"can't write '{tmp_path}/db': {limit}"
 
 

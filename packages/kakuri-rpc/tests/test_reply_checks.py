@@ -159,14 +159,17 @@ def test_page_is_in_order_after_the_id_of_its_request(reply, fault):
         (Log(b"", "0:6", ended=False), None),
         (Log(b"a", "0:7", ended=False), None),
         (Log(b"a", "0:6", ended=True), None),
-        (Log(b"a", "0:6", ended=False), "expected a cursor after '0:6', got the same again"),
+        (
+            Log(b"a", "0:6", ended=False),
+            "expected another cursor than that of the request, got '0:6'",
+        ),
         (
             Log(b"", "0:6", ended=False, examined=1),
-            "expected a cursor after '0:6', got the same again",
+            "expected another cursor than that of the request, got '0:6'",
         ),
     ],
 )
-def test_piece_of_a_log_with_progress_has_another_cursor(log, fault):
+def test_part_of_a_log_with_progress_needs_a_new_cursor(log, fault):
     assert mismatch(ReadLog("wl-1", after="0:6"), log) == fault
 
 

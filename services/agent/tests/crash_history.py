@@ -118,8 +118,8 @@ class ClientHistory:
                 continue
             if is_kept and (removal.is_acknowledged or removal.is_not_found):
                 raise Violation(f"{workload_id} was removed ({removal}) and is back: {entry}")
-            has_tombstone = removal.begin >= self.tombstones_since
-            if entry is None and removal.is_acknowledged and has_tombstone:
+            expects_tombstone = removal.begin >= self.tombstones_since
+            if entry is None and removal.is_acknowledged and expects_tombstone:
                 _check_tombstone(removal, registry.tombstone(workload_id))
         # Replies about an earlier workload of the same id do not count. A call that began before
         # the start was answered may have got one: the start waits until the removal is on disk.
@@ -194,7 +194,7 @@ def _none_since(calls, since, kind):
 
 
 def _check_reply(call, calls, entry):
-    """Check that a workload kept what was requested of it, and the progress that was reported."""
+    """Check that an acknowledged request and the reported progress were not lost."""
     known = entry.attempt, RANK[State.of(entry.state)]
     if known < call.key:
         raise Violation(f"{call.id} was reported at {call.key} and is at {known}")

@@ -318,7 +318,7 @@ def test_gap_before_the_first_event_is_reported_with_its_end(quick, capsys):
     assert capsys.readouterr().err == "events before 40 are no longer kept\n"
 
 
-def test_gaps_in_a_row_are_requested_with_pauses(quick, monkeypatch):
+def test_follow_pauses_after_each_gap(quick, monkeypatch):
     pauses = []
     monkeypatch.setattr(_events.time, "sleep", pauses.append)
     monkeypatch.setattr(_events, "GAP_SECONDS", 0.5)

@@ -119,8 +119,8 @@ def test_daemon_that_may_open_too_few_descriptors_exits_with_one_line(limit):
     ended = subprocess.run(command, capture_output=True, text=True, env=UNMEASURED, check=False)
     assert ended.returncode == EXIT_USAGE
     assert ended.stderr == (
-        f"test-daemon: expected to be allowed at least 64 open files, got {limit}: "
-        "raise the limit (ulimit -n, LimitNOFILE=)\n"
+        f"test-daemon: the limit of open files is {limit}, but a daemon needs at least 64: "
+        "raise it (ulimit -n, LimitNOFILE=)\n"
     )
     assert ended.stdout == ""
 

@@ -34,7 +34,7 @@ class Timeouts:
 
 
 def check_seconds(value: object, name: str, *, expected: str = "seconds") -> None:
-    """Raise TypeError unless an argument is a number; ValueError for NaN and above any float."""
+    """Raise TypeError unless an argument is a number, ValueError if it is NaN or too large."""
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise TypeError(f"expected {expected} as {name}, got {value!r:.80}")
     try:

@@ -125,13 +125,15 @@ class Channel:
             Unavailable: There is no response; `processed` says whether it is safe to retry.
             DeadlineExceeded: The timeout passed.
             MessageTooLarge: The request or the response exceeds the limits.
-            TypeError: An argument has the wrong type, or a side of the method streams.
+            TypeError: An argument has the wrong type, or the method is not unary.
             ValueError: The timeout is NaN or too large for a float, or the metadata is not valid.
             RuntimeError: The channel belongs to another event loop.
         """
         _check_method(method)
         if method.client_streams or method.server_streams:
-            raise TypeError(f"expected a method without streams, got {method.path}: use `stream`")
+            raise TypeError(
+                f"expected a unary method, got {method.path}, which streams: use `stream`"
+            )
         fields = encode_metadata(metadata) if metadata else ()
         deadline = _deadline(timeout, self._connections.current)
         try:

@@ -59,7 +59,7 @@ def check_trailers(fields: Fields, timeout: float | None) -> Metadata:
     if code is StatusCode.OK:
         return metadata
     message = decode_message(named.get(b"grpc-message", b""))
-    if not message and number != b"%d" % code:  # UNKNOWN, for an unknown number
+    if not message and code is StatusCode.UNKNOWN and number != b"2":  # not the number of a code
         message = f"expected a grpc-status from 0 to 16, got {number!r:.80}"
     if code is StatusCode.DEADLINE_EXCEEDED and timeout is not None:
         raise DeadlineExceeded(timeout, message)

@@ -32,7 +32,7 @@ class Receiver(Protocol):
         """Process the early end of the stream."""
 
     def drained(self) -> None:
-        """Report that all queued content was sent, after some of it had to wait."""
+        """Process that all queued content was sent, after some of it had to wait."""
 
 
 class QueuedEvents:

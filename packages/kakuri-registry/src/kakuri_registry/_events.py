@@ -14,7 +14,10 @@ from kakuri_registry._entry import WorkloadEntry
 from kakuri_registry._frozen import EMPTY
 from kakuri_registry._sizes import TEXT_BYTES, texts_size
 
-_REMOVED, _RUN = EventType.REMOVED, DesiredState.RUN  # a member of an enum is looked up slowly
+_REMOVED, _RUN = (
+    EventType.REMOVED,
+    DesiredState.RUN,
+)  # CPython 3.11 looks up members of enums slowly
 
 EVENT_BYTES = 384
 """Size in memory of an event without its strings, in bytes; its row takes less."""

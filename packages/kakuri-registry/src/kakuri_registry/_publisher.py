@@ -34,7 +34,7 @@ class Persistence(Enum):
     """Only removals and events of the node, before it returns."""
 
 
-# A member of an enum is looked up slowly.
+# Globals, because CPython 3.11 looks up members of enums slowly.
 _DELAYED, _REMOVALS = Persistence.DELAYED, Persistence.REMOVALS
 _DESIRED, _WORKLOAD = EventType.DESIRED, EventType.WORKLOAD
 _RUN, _REMOVE = DesiredState.RUN, DesiredState.REMOVE

@@ -7,15 +7,7 @@ the same registry. It has no lock; threads that share it need their own.
 
 from dataclasses import replace
 
-from kakuri_workload import (
-    DesiredState,
-    Event,
-    EventType,
-    Removal,
-    Run,
-    Workload,
-    WorkloadState,
-)
+from kakuri_workload import DesiredState, Event, EventType, Removal, Run, Workload, WorkloadState
 
 from kakuri_registry._arguments import (
     check_entry,
@@ -41,7 +33,8 @@ from kakuri_registry._registry_reader import MAX_WORKLOADS
 from kakuri_registry._store import Loaded
 from kakuri_registry._tombstones import NewTombstone, Tombstone
 
-_PENDING, _WORKLOAD = Run(WorkloadState.PENDING), EventType.WORKLOAD  # slow to look up
+_PENDING = Run(WorkloadState.PENDING)
+_WORKLOAD = EventType.WORKLOAD  # CPython 3.11 looks up members of enums slowly
 
 
 class WorkloadRegistry(ChangePublisher):

@@ -32,7 +32,7 @@ def damaged_schema(error: UnicodeDecodeError) -> Damaged:
 def translate_sqlite_error(error: sqlite3.Error, path: Path) -> StoreError:
     """Return the StoreError for an error of SQLite; `path` is the database.
 
-    After a failed write, it allocates an unnamed file to find the reason.
+    After a failed write, an unnamed file in the same directory is allocated to find the reason.
     """
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code == sqlite3.SQLITE_FULL:
@@ -51,8 +51,9 @@ def translate_sqlite_error(error: sqlite3.Error, path: Path) -> StoreError:
 def _write_error(path: Path) -> OSError | None:
     """Return why the files of a database can't grow now, or None if they can.
 
-    SQLite reports an exceeded quota, a file that may not grow or a read-only file system as an
-    unspecified I/O error.
+    SQLite reports an exceeded quota, the file size limit or a read-only file system as an
+    unspecified I/O error. The probe is allocated beyond the size of the largest file of the store,
+    so that the file size limit (RLIMIT_FSIZE) applies to it.
     """
     try:
         files = (path, companion(path, "-wal"))
@@ -74,7 +75,7 @@ def translate_os_error(error: OSError, what: str) -> StoreError:
         return StoreFull(f"{what}: the disk is full")
     where = "" if error.filename is None else f" ({error.filename})"
     if error.errno == errno.EFBIG:
-        return StoreFailed(f"{what}: the limit on the size of a file (ulimit -f) is reached{where}")
+        return StoreFailed(f"{what}: the file size limit (ulimit -f) is reached{where}")
     return StoreFailed(f"{what}: {error.strerror or error}{where}")
 
 

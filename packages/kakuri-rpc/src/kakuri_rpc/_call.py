@@ -369,7 +369,7 @@ class Call(Generic[R]):
 
 
 def check_seconds(value: object, name: str) -> None:
-    """Raise TypeError unless an argument is a number; ValueError for NaN and above any float."""
+    """Raise TypeError unless an argument is a number, ValueError if it is NaN or too large."""
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise TypeError(f"expected seconds as {name}, got {value!r:.80}")
     try:

@@ -243,9 +243,10 @@ def _page_faults(request: ListWorkloads, page: WorkloadList) -> Iterator[str]:
 
 
 def _log_faults(request: ReadLog, log: Log) -> Iterator[str]:
+    # With the same cursor, the client would request the same part for ever.
     has_progress = log.data or log.examined
-    if has_progress and not log.ended and log.next == request.after:  # would be read endlessly
-        yield f"expected a cursor after {log.next!r}, got the same again"
+    if has_progress and not log.ended and log.next == request.after:
+        yield f"expected another cursor than that of the request, got {log.next!r}"
 
 
 S = TypeVar("S", Status, Transition[State])

@@ -109,10 +109,9 @@ def check_limit(
 
 
 def check_timeout(value: object, name: str = "timeout", *, may_be_none: bool = True) -> None:
-    """Raise TypeError unless a timeout is a number; ValueError for NaN and numbers above any float.
+    """Raise TypeError unless a timeout is a number, ValueError if it is NaN or too large.
 
-    A negative timeout is allowed and has expired: callers pass the time
-    left until a deadline.
+    A negative timeout is allowed and has expired: callers pass the time left until a deadline.
     """
     if value is None and may_be_none:
         return

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from kakuri_workload._fast_init import fast_init
 from kakuri_workload._state import WorkloadState
 
-# A member of an enum is looked up slowly.
+# Globals, because CPython 3.11 looks up members of enums slowly.
 _PENDING, _RUNNING = WorkloadState.PENDING, WorkloadState.RUNNING
 
 

@@ -44,7 +44,7 @@ from kakuri_agent.runtimes._protocol import Runtime
 
 log = structlog.get_logger()
 
-_SAVED = Durability.SAVED  # a member of an enum is looked up slowly
+_SAVED = Durability.SAVED  # CPython 3.11 looks up members of enums slowly
 _RUN, _REMOVE = DesiredState.RUN, DesiredState.REMOVE
 _RUNNING = WorkloadState.RUNNING
 _DEFAULT_CLASSES = runtime_classes(None)

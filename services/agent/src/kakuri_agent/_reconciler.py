@@ -25,7 +25,7 @@ from kakuri_agent.runtimes._protocol import UNKNOWN_REMOVAL, RemovedZone, Runtim
 
 log = structlog.get_logger()
 
-# A member of an enum is looked up slowly.
+# Globals, because CPython 3.11 looks up members of enums slowly.
 _RUN, _REMOVE = DesiredState.RUN, DesiredState.REMOVE
 _PENDING, _RUNNING = WorkloadState.PENDING, WorkloadState.RUNNING
 _SAVED = Durability.SAVED

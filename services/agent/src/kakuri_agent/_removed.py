@@ -36,8 +36,8 @@ from kakuri_agent._replies import (
 )
 
 READ_SECONDS = 3.0
-"""Seconds that the store may take to return a log, while it writes for example; within the client's
-timeout."""
+"""Seconds that the store may take to return a log, for example while it writes: less than the
+client's timeout."""
 
 
 class RemovedWorkloads:

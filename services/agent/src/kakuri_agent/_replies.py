@@ -30,7 +30,7 @@ from kakuri_workload import (
 
 T = TypeVar("T", WorkloadEntry, Tombstone)
 
-_RUN = DesiredState.RUN  # a member of an enum is looked up slowly
+_RUN = DesiredState.RUN  # CPython 3.11 looks up members of enums slowly
 
 MAX_OWN_MESSAGE = 512
 """Maximum length of the message of an ended workload to which an error of its zone is added."""

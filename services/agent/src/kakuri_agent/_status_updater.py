@@ -18,7 +18,7 @@ from kakuri_agent.runtimes._protocol import Runtime
 
 log = structlog.get_logger()
 
-# A member of an enum is looked up slowly.
+# Globals, because CPython 3.11 looks up members of enums slowly.
 _RUN, _RUNNING = DesiredState.RUN, WorkloadState.RUNNING
 
 _STOP_FAILED = "StopFailed"

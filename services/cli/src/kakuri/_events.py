@@ -24,7 +24,7 @@ SILENCE_SECONDS = 15.0
 """Seconds without a line after which a stream counts as broken: heartbeats come every 5 s."""
 
 GAP_SECONDS = 0.5
-"""Seconds after a gap before the stream is requested again: its answer could be the next gap."""
+"""Seconds after a gap before the stream is requested again: a server may report only gaps."""
 
 MAX_TAIL = 1000
 """Maximum number of past events with which a stream begins."""
@@ -160,8 +160,9 @@ def follow_events(
     has_begun = False
     store_id: str | None = None  # of the index, if the control plane reports it
     while True:
-        position = (("after", after), ("store_id", store_id))
-        query = [*(params or []), *((key, value) for key, value in position if value is not None)]
+        query = list(params or [])
+        query += [("after", after)] if after is not None else []
+        query += [("store_id", store_id)] if store_id is not None else []
         try:
             with api.stream(
                 "/events", query, silence=SILENCE_SECONDS, content_type=_CONTENT_TYPE
@@ -192,6 +193,7 @@ def follow_events(
             if not has_begun and (after == "now" or int(after) > problem.get("newest", int(after))):
                 raise  # no index to continue after, or one in the future, of another server
             after = _skip_gap(invocation, after, oldest, is_replaced="store_id" in problem)
+        # Only after a gap: any other outcome raises or continues.
         store_id = None
         yield {"type": "gap", "index": int(after or 0)}
         time.sleep(GAP_SECONDS)

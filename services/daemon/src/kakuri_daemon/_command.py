@@ -202,6 +202,7 @@ class DaemonCommand(click.Command):
             limit = exhausted_limit(error)
             if limit is None:
                 raise
+            log.debug("a limit of the process is reached", exc_info=True)
             _print_error(name, limit)
             return EXIT_USAGE
         return status if isinstance(status, int) else 0  # an int after `ctx.exit`

@@ -10,19 +10,19 @@ its own, libuv and grpcio abort the process."""
 
 
 def raise_descriptor_limit() -> None:
-    """Raise the limit of descriptors to the maximum that this process may have.
+    """Raise the soft limit of descriptors to the hard limit.
 
     The usual soft limit of 1024 is for programs that call select(2): idle connections would use
     it up, and leave no descriptor for a connection to the next daemon.
 
     Raises:
-        DaemonError: The maximum is less than MIN_DESCRIPTORS.
+        DaemonError: The hard limit is less than MIN_DESCRIPTORS.
     """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard < MIN_DESCRIPTORS:
         raise DaemonError(
-            f"expected to be allowed at least {MIN_DESCRIPTORS} open files, got {hard}: raise the "
-            "limit (ulimit -n, LimitNOFILE=)"
+            f"the limit of open files is {hard}, but a daemon needs at least {MIN_DESCRIPTORS}: "
+            "raise it (ulimit -n, LimitNOFILE=)"
         )
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
@@ -37,7 +37,8 @@ def exhausted_limit(error: MemoryError | RuntimeError) -> str | None:
     """Return what the process has run out of; None if the error has another reason."""
     if isinstance(error, MemoryError):
         return "no memory is left (ulimit -v, LimitAS=)"
-    if str(error) == "can't start new thread":  # CPython has no exception of its own for it
+    # CPython raises a plain RuntimeError for this, so only the text identifies it.
+    if str(error) == "can't start new thread":
         return (
             f"{error}: the limit on processes (ulimit -u, TasksMax=) or on address space "
             "(ulimit -v, LimitAS=) is reached"

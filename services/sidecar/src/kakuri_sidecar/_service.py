@@ -22,7 +22,8 @@ DRAIN_SECONDS = 10.0
 """Seconds that requests in progress may take when the sidecar stops."""
 
 MIN_THREADS = 16
-"""Threads that the system has to allow: grpcio crashes or hangs if it can't start about ten."""
+"""Threads that the sidecar must be able to start: grpcio starts about ten, and crashes or hangs if
+it can't."""
 
 ONLY_OWNER = LocalAccess(mode=0o600, uids=())
 """Only root and its own user may connect: clients control what runs as root on this machine."""

@@ -73,12 +73,13 @@ SILENCE = 20.0
 """Seconds without an event after which a stream counts as broken; a sidecar sends one every
 five."""
 
-LOG_SECONDS = 10.0
-"""Seconds that the sidecar may take to answer with a part of a log."""
+READ_SECONDS = 10.0
+"""Seconds that the sidecar may take to answer a read. A client's read of a log has less time:
+`_zone_logs.LOG_SECONDS`."""
 
 # Operations have no timeout here: the sidecar has the deadlines.
 _UNLIMITED = Timeouts(pool=None, read=None, total=None)
-_BRIEF = Timeouts(read=LOG_SECONDS, total=LOG_SECONDS)
+_BRIEF = Timeouts(read=READ_SECONDS, total=READ_SECONDS)
 _STREAM = Timeouts(pool=None, read=SILENCE, total=None)
 
 _OK, _CREATED, _NO_CONTENT = 200, 201, 204

@@ -85,9 +85,9 @@ class ZoneLogs:
             async with asyncio.timeout(LOG_SECONDS):
                 return await self._zones.read_log(zone_id, request)
         except TimeoutError:
-            error = f"no log: nothing could be read within {LOG_SECONDS:g} s"
-            log.warning("no log in time", id=zone_id, seconds=LOG_SECONDS)
-            raise RuntimeUnavailable(error) from None
+            message = f"the log could not be read within {LOG_SECONDS:g} s"
+            log.warning("reading a log timed out", id=zone_id, seconds=LOG_SECONDS)
+            raise RuntimeUnavailable(message) from None
 
     async def _follow(self) -> None:
         """Wake the readers of growing logs, while at least one waits."""
